@@ -1,0 +1,1 @@
+"""scikit-learn estimators for (question, option) rows with question families."""

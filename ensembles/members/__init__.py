@@ -1,0 +1,1 @@
+"""One module per kind of estimator: the estimator and its search space."""

@@ -1,0 +1,1 @@
+"""Data sets of multiple-choice questions: records, readers, conversations, the bundled generator."""

@@ -1,0 +1,1 @@
+"""Scores of a model: accuracy per ScienceQA column, LLaVA-Bench."""

@@ -1,0 +1,1 @@
+"""Embeddings of a trained model and the store that holds them."""

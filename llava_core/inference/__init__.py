@@ -1,0 +1,1 @@
+"""Answers from a trained model: option log-likelihoods, generation, parsing."""

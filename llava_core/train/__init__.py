@@ -1,0 +1,1 @@
+"""Training of one stage: what is trainable, the loop, its checkpoints."""

@@ -1,0 +1,1 @@
+"""Experiments over stored features, and the `studies` command."""

@@ -1,0 +1,1 @@
+"""Estimates with intervals, paired comparisons, selective-prediction figures."""
