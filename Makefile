@@ -1,0 +1,59 @@
+# The two commands of the README: `make study` and `make test`. Both set up .venv first, once.
+#
+#   PYTHON=python3.12    interpreter to build .venv with (3.11 or 3.12)
+#   TORCH_INDEX=URL      index that is asked for torch beside pip's own. The default serves the CPU build;
+#                        .../whl/cu130 selects a CUDA build; empty leaves the choice to pip's own index.
+#   TORCH=keep           do not install torch: .venv sees the one that PYTHON already has
+#   OUT=runs/...         where `make study` writes
+#   STUDY_ARGS="..."     more options for `studies run` (see `.venv/bin/studies run --help`)
+
+PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
+	&& echo $$python && break; done)
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH ?= install
+OUT ?= runs/ensemble_vs_llm
+STUDY_ARGS ?=
+
+BIN := .venv/bin
+CONSTRAINTS = constraints/py$(shell $(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2])').txt
+TORCH_SPEC = $(shell grep '^torch==' $(CONSTRAINTS))
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Set-up -------------------------------------------------------------------------------------------------
+
+.venv/ready: pyproject.toml $(wildcard constraints/*.txt)
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed; name one with PYTHON=..." >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(if $(filter keep,$(TORCH)),--system-site-packages) .venv
+ifneq ($(TORCH),keep)
+	$(BIN)/python -m pip install --quiet --retries 1 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) "$(TORCH_SPEC)"
+endif
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[torch,test]'
+	@touch $@
+
+.PHONY: setup study test test-full lint clean
+setup: .venv/ready
+
+# The main job -------------------------------------------------------------------------------------------
+
+study: .venv/ready
+	@$(BIN)/studies run ensemble_vs_llm --out $(OUT) --resume $(STUDY_ARGS)
+
+# Tests --------------------------------------------------------------------------------------------------
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Native thread pools are held to one thread: the test processes already fill the cores.
+test: lint
+	OMP_NUM_THREADS=1 $(PYTEST)
+
+# The same, but a skipped test is a failure.
+test-full: lint
+	OMP_NUM_THREADS=1 $(PYTEST) --no-skips
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,38 @@
+"""What all tests share: real ScienceQA where it is, and skipped tests named in the last lines."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="a skipped test is a failure (make test-full)")
+
+
+@pytest.fixture(scope="session")
+def scienceqa_dir() -> Path:
+    """Folder of real ScienceQA in its official layout."""
+    folder = os.environ.get("SCIENCEQA_DIR")
+    if not folder:
+        pytest.skip("SCIENCEQA_DIR is not set: it names a folder with real ScienceQA")
+    return Path(folder)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    yield
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped:
+        terminalreporter.section("skipped here; make test-full fails on these")
+        for report in skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+            terminalreporter.write_line(f"{report.nodeid}: {reason}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("--no-skips") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
