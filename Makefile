@@ -26,7 +26,11 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed; name one with PYTHON=..." >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(if $(filter keep,$(TORCH)),--system-site-packages) .venv
 ifneq ($(TORCH),keep)
-	$(BIN)/python -m pip install --quiet --retries 1 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) "$(TORCH_SPEC)"
+	@index=; test -z "$(TORCH_INDEX)" || \
+	if $(BIN)/python -c 'import urllib.request as u; u.urlopen("$(TORCH_INDEX)/torch/", timeout=5)' 2>/dev/null; \
+	then index="--extra-index-url $(TORCH_INDEX)"; \
+	else echo "$(TORCH_INDEX) does not answer: torch comes from pip's own index"; fi; \
+	$(BIN)/python -m pip install --quiet $$index "$(TORCH_SPEC)"
 endif
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[torch,test]'
 	@touch $@
