@@ -1,7 +1,7 @@
 """Two methods on the same questions: paired difference, exact McNemar test, gains, losses; Holm's correction.
 
-The difference is the figure to read: McNemar's p ignores families and is too small where they are large, which
-the cluster interval beside it is not. Left out: tests for more than two methods at once.
+The difference is the figure to read: McNemar's p ignores families and is too small where they are large,
+which the cluster interval beside it is not. Left out: tests for more than two methods at once.
 
 References
 ----------
@@ -47,8 +47,8 @@ def compare(
     """Compare two methods on the same questions.
 
     The difference keeps partial credit. Counting needs right or wrong, so a tie of credit c is right with
-    probability c: one uniform draw per question, shared by both methods, so that equal credits never count as a
-    difference.
+    probability c: one uniform draw per question, shared by both methods, so that equal credits never count as
+    a difference.
 
     Parameters
     ----------

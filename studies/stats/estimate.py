@@ -42,8 +42,8 @@ def mean_estimate(
 ) -> Estimate:
     """Mean of per-question values with a cluster-bootstrap interval.
 
-    The interval describes sampling of families. With one family, or the same mean in all families, it has width
-    zero, which is no evidence of precision; `accuracy_estimate` guards against that.
+    The interval describes sampling of families. With one family, or the same mean in all families, it has
+    width zero, which is no evidence of precision; `accuracy_estimate` guards against that.
 
     Parameters
     ----------

@@ -5,8 +5,8 @@ result does not depend on row order.
 
 References
 ----------
-Geifman, Y., Uziel, G. and El-Yaniv, R. (2019). Bias-reduced uncertainty estimation for deep neural classifiers.
-ICLR.
+Geifman, Y., Uziel, G. and El-Yaniv, R. (2019). Bias-reduced uncertainty estimation for deep neural
+classifiers. ICLR.
 Traub, J. et al. (2024). Overcoming common flaws in the evaluation of selective classification systems.
 NeurIPS (AUGRC).
 """
@@ -104,7 +104,7 @@ def augrc(confidence: ArrayLike, credit: ArrayLike) -> float:
 def coverage_at_risk(confidence: ArrayLike, credit: ArrayLike, risk: float) -> float:
     """Largest share of questions that one confidence threshold answers with a risk of at most ``risk``.
 
-    The threshold is chosen on the same questions: this describes the ranking and promises nothing for new ones.
+    The threshold is chosen on the same questions: this describes the ranking, no promise for new ones.
 
     Parameters
     ----------
