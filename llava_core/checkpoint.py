@@ -56,6 +56,8 @@ class LlavaBundle:
     """Image tokens per image, one per patch."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Plain data about the training: stage configuration, loss curve, seconds."""
+    seen_ids: frozenset[str] = frozenset()
+    """Ids of all examples that training has seen so far."""
 
 
 def build_bundle(
@@ -66,6 +68,7 @@ def build_bundle(
     image_processor: CLIPImageProcessorPil,
     template: Template,
     meta: Mapping[str, Any] | None = None,
+    seen_ids: frozenset[str] = frozenset(),
 ) -> LlavaBundle:
     """Return a bundle with freshly initialised weights (from torch's current random state)."""
     clip = CLIPModel(clip_config).eval()
@@ -84,6 +87,7 @@ def build_bundle(
         template=template,
         n_image_tokens=model.n_image_tokens,
         meta=meta or {},
+        seen_ids=seen_ids,
     )
 
 
@@ -163,6 +167,7 @@ def load_checkpoint(path: Path) -> LlavaBundle:
         image_processor=CLIPImageProcessorPil.from_pretrained(str(path)),
         template=Template(**config["template"]),
         meta=json.loads((path / "training.json").read_text()),
+        seen_ids=read_seen_ids(path),
     )
     rest = _clip_rest(bundle.clip)
     try:

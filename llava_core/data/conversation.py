@@ -102,6 +102,10 @@ MINI_V1 = Template(
 TEMPLATES = {template.name: template for template in (V1, PLAIN, MINI_V1)}
 
 
+DESCRIBE = ("Describe the picture.", "What does the picture show?", "Tell what you see.")
+"""Instructions that ask for a caption."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Encoded:
     """Token ids and labels of one conversation, equally long."""

@@ -141,6 +141,26 @@ class LlavaModel(nn.Module):
             ),
         )
 
+    def supervised_loss(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        labels: Tensor,
+        vision_features: Tensor | None = None,
+    ) -> Tensor:
+        """Return what `forward` gives as ``loss``, with the vocabulary head on supervised positions only.
+
+        Parameters are those of `forward`. The head is a tenth to a quarter of a step when it runs on every
+        position.
+        """
+        hidden = self.llm.model(
+            inputs_embeds=self.embed(input_ids, vision_features),
+            attention_mask=attention_mask,
+            use_cache=False,
+        ).last_hidden_state[:, :-1]
+        wanted = labels[:, 1:] >= 0  # the label that means "no loss" is negative
+        return nn.functional.cross_entropy(self.llm.lm_head(hidden[wanted]), labels[:, 1:][wanted])
+
 
 def hf_names(model: LlavaModel) -> dict[str, Tensor]:
     """Return the weights under the names of the stock ``LlavaForConditionalGeneration``.

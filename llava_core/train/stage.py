@@ -1,0 +1,80 @@
+"""What one LLaVA training stage is: which parts learn, from which conversations, how fast.
+
+Source: table and text of LLaVA's section 4.2. Stage 1 (align) trains the projector on captions, stage 2
+(finetune) the projector and the language model on instructions; the vision tower is frozen in both. They
+are two values of one type, for a tiny model and for a full-size one alike: only the numbers differ.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from llava_core.data.conversation import DESCRIBE, TEMPLATES, Turn, question_turns
+from llava_core.data.example import Example
+from llava_core.train.loop import OptimConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageConfig:
+    """One training stage."""
+
+    name: str
+    trains: tuple[Literal["projector", "llm"], ...]
+    """Parts that learn; the vision tower is not among the choices."""
+    tasks: Literal["captions", "questions"]
+    """Conversations: an image and its caption, or questions with their answers."""
+    template: str
+    """Name in `llava_core.data.conversation.TEMPLATES`."""
+    n_epochs: float
+    """Passes over the conversations."""
+    batch_size: int
+    """Conversations per step."""
+    optim: OptimConfig
+    new_projector: bool = False
+    """Start from a fresh projector, scaled to the statistics of features and embeddings."""
+    shuffle_options: bool = True
+    """List a question's options in another order each time, so that positions cannot be memorised."""
+    caption_turn_prob: float = 0.0
+    """Questions: chance that a second turn asks for the caption."""
+    image_position: Literal["first", "last"] = "first"
+    max_tokens: int = 2048
+    """Conversations are cut to this many tokens."""
+
+    def __post_init__(self) -> None:
+        if self.template not in TEMPLATES:
+            raise ValueError(f"got template {self.template!r}, allowed are {sorted(TEMPLATES)}")
+        if not self.trains or not set(self.trains) <= {"projector", "llm"}:
+            raise ValueError(f"got trains={self.trains}, allowed are projector and llm, at least one")
+        if self.n_epochs <= 0 or self.batch_size < 1:
+            raise ValueError(f"got n_epochs={self.n_epochs}, batch_size={self.batch_size}; allowed above 0")
+
+
+def usable(config: StageConfig, examples: Sequence[Example]) -> list[Example]:
+    """Return the examples that make a conversation in this stage.
+
+    Captions need an image and a caption, questions an answer; an image that a question has must be on disk.
+    """
+    if config.tasks == "captions":
+        return [e for e in examples if e.image is not None and e.caption]
+    return [e for e in examples if e.answer is not None and (e.image is not None or not e.has_image)]
+
+
+def conversation(config: StageConfig, example: Example, rng: np.random.Generator) -> list[Turn]:
+    """Return the turns made of an example: fixed for captions, drawn anew on each call for questions."""
+    ask = Turn(role="human", text=DESCRIBE[rng.integers(len(DESCRIBE))])
+    if config.tasks == "captions":
+        asked = Turn(role="human", text=ask.text, image=config.image_position)
+        return [asked, Turn(role="assistant", text=str(example.caption))]
+    n_options, answer = len(example.options), example.answer
+    assert answer is not None, "usable() keeps answered questions only"
+    turns = question_turns(
+        example,
+        answer=example.options[answer],
+        image=config.image_position,
+        option_order=rng.permutation(n_options).tolist() if config.shuffle_options else None,
+    )
+    if example.image is not None and example.caption and rng.random() < config.caption_turn_prob:
+        turns += [ask, Turn(role="assistant", text=example.caption)]
+    return turns
