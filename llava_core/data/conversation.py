@@ -59,6 +59,7 @@ class Template:
     human_prefix: str
     human_suffix: str
     assistant_prefix: str
+    """Without the space before the answer, which belongs to the answer."""
     image_separator: str
     """Between image and text of a human turn."""
     human_text: bool = True
@@ -73,7 +74,7 @@ V1 = Template(
     ),
     human_prefix="USER: ",
     human_suffix=" ",
-    assistant_prefix="ASSISTANT: ",
+    assistant_prefix="ASSISTANT:",
     image_separator="\n",
 )
 """Vicuna v1, as LLaVA uses it for stage 2."""
