@@ -1,0 +1,82 @@
+"""What a run tells the terminal while it works: a bar with time left per stage, a line per finding [edge].
+
+A run gets a `Progress` and knows nothing of terminals; tests hand in `Silent`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+
+Tick = Callable[[int, int], None]
+"""Called with how much is done and how much there is to do."""
+
+
+class Progress(Protocol):
+    """Receiver of what a run tells."""
+
+    def stage(self, title: str) -> Tick:
+        """Open the next stage, closing the one before, and return the function that moves its bar."""
+
+    def note(self, text: str) -> None:
+        """Tell one line that stays."""
+
+
+class Silent:
+    """Tells nothing."""
+
+    def stage(self, title: str) -> Tick:
+        """Return a function that does nothing."""
+        return lambda done, total: None
+
+    def note(self, text: str) -> None:
+        """Do nothing."""
+
+
+class _Shown:
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._open: list[TaskID] = []
+
+    def stage(self, title: str) -> Tick:
+        self.close()
+        task = self._bars.add_task(title[:34], total=None)
+        self._open.append(task)
+        return lambda done, total: self._bars.update(task, completed=done, total=max(total, 1))
+
+    def note(self, text: str) -> None:
+        self._bars.console.print(text, highlight=False, soft_wrap=False)
+
+    def close(self) -> None:
+        for task in self._open:
+            total = self._bars.tasks[task].total or 1
+            self._bars.update(task, total=total, completed=total)
+            self._bars.stop_task(task)
+        self._open.clear()
+
+
+@contextmanager
+def shown(console: Console) -> Iterator[Progress]:
+    """Show bars on a console; in a pipe or a log only the notes and the finished bars appear."""
+    columns = (
+        TextColumn("{task.description:<34}"),
+        BarColumn(bar_width=12),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=console) as bars:
+        progress = _Shown(bars)
+        yield progress
+        progress.close()

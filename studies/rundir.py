@@ -1,0 +1,215 @@
+"""A run folder on disk: one spec, one process at a time, steps that are not redone [edge].
+
+A step has a name, inputs (plain values whose hash is its key), outputs (paths within the folder) and facts
+(plain values that it returns, seconds included). ``steps/NAME.json`` records them: first as ``running``,
+then, once the outputs stand, as ``done``. A step that is done under the same key is skipped and its facts
+are read back. A step that was cut off keeps its outputs if the key is unchanged, since training and tuning
+resume on their own; with another key they are removed first. So a half-written output is never taken for
+whole.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llava_core.errors import InputError
+
+SCHEMA_VERSION = 1
+SPEC_FILE = "spec.json"
+MANIFEST_FILE = "manifest.json"
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunDir:
+    """An open run folder; get one from `open_run`."""
+
+    path: Path
+
+    def step(
+        self,
+        name: str,
+        *,
+        inputs: Mapping[str, object],
+        outputs: Sequence[str],
+        do: Callable[[], Facts | None],
+    ) -> Facts:
+        """Run a step unless it is done, and return its facts.
+
+        Parameters
+        ----------
+        name : str
+            Unique in the run; becomes a file name.
+        inputs : mapping
+            All that the result depends on, as plain values.
+        outputs : sequence of str
+            Files or folders that ``do`` writes, relative to the run folder.
+        do : callable
+            Does the work and returns plain values to keep.
+
+        Raises
+        ------
+        InputError
+            If ``do`` ended without one of its outputs.
+        """
+        marker = self.path / "steps" / f"{name}.json"
+        key = digest(inputs)
+        record = _read_record(marker)
+        same = record.get("key") == key
+        if (
+            same
+            and record.get("state") == "done"
+            and all((self.path / output).exists() for output in outputs)
+        ):
+            return dict(record["facts"])
+        if not same:
+            for output in outputs:
+                remove(self.path / output)
+        begun = {
+            "name": name,
+            "key": key,
+            "state": "running",
+            "inputs": dict(inputs),
+            "outputs": list(outputs),
+        }
+        write_json(marker, begun)
+        facts = do() or {}
+        missing = [output for output in outputs if not (self.path / output).exists()]
+        if missing:
+            raise InputError(f"step {name} ended without {', '.join(missing)}", path=self.path)
+        write_json(marker, {**begun, "state": "done", "facts": facts})
+        return json_round(facts)
+
+    def finish(self, facts: Mapping[str, object]) -> None:
+        """Write ``manifest.json``, last: the facts, and size and SHA-256 of every file that is kept."""
+        files = {
+            str(file.relative_to(self.path)): {"bytes": file.stat().st_size, "sha256": file_hash(file)}
+            for file in sorted(self.path.rglob("*"))
+            if file.is_file() and not _is_passing(file.relative_to(self.path))
+        }
+        write_json(self.path / MANIFEST_FILE, {"schema_version": SCHEMA_VERSION, **facts, "files": files})
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return (self.path / MANIFEST_FILE).is_file()
+
+
+@contextmanager
+def open_run(
+    path: Path, *, spec: str, resume: bool, differ: Callable[[str], Sequence[str]]
+) -> Iterator[RunDir]:
+    """Open a run folder for one process, new or to be continued.
+
+    Parameters
+    ----------
+    path : Path
+        Created where it is missing.
+    spec : str
+        Text of the specification; stored in a new folder.
+    resume : bool
+        Whether a folder that holds a run may be continued.
+    differ : callable
+        Given the stored text, returns what differs from ``spec``.
+
+    Raises
+    ------
+    InputError
+        If the folder holds something else, a run of another specification, a run and ``resume`` is false,
+        or another process works in it.
+    """
+    import fcntl
+
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise InputError("got a file, allowed is a folder for the run", path=path)
+    stored = path / SPEC_FILE
+    if path.is_dir() and any(file.name != ".lock" for file in path.iterdir()):
+        if not stored.is_file():
+            raise InputError(
+                "got a folder that is not empty and holds no run, allowed is a new or empty one", path=path
+            )
+        if not resume:
+            raise InputError(
+                "holds a run already; continue it with --resume or choose another --out", path=path
+            )
+        different = differ(stored.read_text())
+        if different:
+            raise InputError(f"holds a run of another specification ({'; '.join(different)})", path=path)
+    path.mkdir(parents=True, exist_ok=True)
+    with (path / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                "another process works in this folder; wait for it or choose another --out", path=path
+            ) from None
+        if not stored.is_file():
+            write_text(stored, spec)
+        yield RunDir(path=path)
+
+
+def digest(inputs: Mapping[str, object]) -> str:
+    """Return the SHA-256 of plain values, independent of the order of keys."""
+    text = json.dumps(inputs, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that it is either whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.writing")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write plain values as JSON, whole or not at all; NaN is refused, since it is no JSON."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False, default=str) + "\n")
+
+
+def json_round(content: Facts) -> Facts:
+    """Return the values as they will be read back, so that a first run and a resumed one see the same."""
+    result: Facts = json.loads(json.dumps(content, default=str))
+    return result
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _read_record(marker: Path) -> dict[str, Any]:
+    if not marker.is_file():
+        return {}
+    try:
+        record = json.loads(marker.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _is_passing(relative: Path) -> bool:
+    """Lock, drafts and the manifest itself; bundled images are covered by the data's fingerprint."""
+    return (
+        relative.parts[-1].startswith(".")
+        or str(relative) == MANIFEST_FILE
+        or relative.parts[:2] == ("data", "images")
+    )

@@ -1,0 +1,225 @@
+"""What a run is: one frozen `StudySpec`, its presets, and typed ``--set field=value``.
+
+The spec is resolved once, before anything runs, and written into the run folder; nothing else decides what
+a run does. Left out: how a setting is used, which the study that reads it documents.
+"""
+
+import json
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from llava_core.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudySpec:
+    """All that a run depends on."""
+
+    study: str
+    """Key of `studies.catalog.STUDIES`."""
+    preset: str = "default"
+    """Key of `PRESETS` that the settings below start from."""
+    data: Path | None = None
+    """Data set (folder in the official layout, JSONL or parquet); None for the bundled data."""
+    llava: Path | None = None
+    """LLaVA checkpoint to extract features with; nothing is trained then."""
+    features: Path | None = None
+    """Feature store to start from; torch is not needed then."""
+    llm_answers: tuple[Path, ...] = ()
+    """Files of published LLM answers."""
+    seed: int = 0
+    """Drives the bundled data's training, folds, tuning, fits and intervals."""
+    limit: int | None = None
+    """Questions per part, drawn by seed; None for all."""
+    allow_leak: bool = False
+    """Go on where the leakage audit fails."""
+
+    trials: int = 12
+    """Tuning trials per method; 0 keeps the defaults of the members."""
+    tune_timeout_s: float = 60.0
+    """Seconds after which no further trial of a method starts; a fast machine never gets there."""
+    folds: int = 4
+    """Family-grouped folds of tuning and of out-of-fold predictions."""
+    outer_folds: int = 5
+    """Outer folds of the nested evaluation on published answers."""
+    memory: str = "auto"
+    """What text_memory keeps apart in training: auto, family or question."""
+    train_on_val: bool = True
+    """Official splits: after all choices are made on val, fit on train and val."""
+    recipe: str = "mini_cpu"
+    """LLaVA training recipe, see `llava_core.recipes`."""
+    curve_trees: tuple[int, ...] = (1, 3, 10, 30, 100, 300)
+    """Numbers of trees (forest) and rounds (XGBoost) of the curves; empty for no curve."""
+    curve_xgbs: tuple[int, ...] = (1, 2, 4, 8, 16)
+    """Numbers of XGBoosts of the forest's curve."""
+    ablation: bool = True
+    """Refit XGBoost without each block of features."""
+    families_removed: bool = True
+    """Where train and test share families: the second figure, with the shared ones removed from training."""
+    n_boot: int = 2000
+    """Bootstrap resamples per interval."""
+    level: float = 0.95
+    """Nominal coverage of the intervals, in (0, 1)."""
+    jobs: int = 2
+    """Processes or threads of the fits; results do not depend on it."""
+
+    def __post_init__(self) -> None:
+        """Check ranges; types are the caller's business."""
+        at_least: tuple[tuple[str, float], ...] = (
+            ("seed", 0), ("trials", 0), ("folds", 2), ("outer_folds", 2), ("n_boot", 1), ("jobs", 1),
+        )  # fmt: skip
+        for name, least in at_least:
+            if getattr(self, name) < least:
+                raise InputError(f"got {getattr(self, name)}, allowed {least:g} or more", field=name)
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"got {self.limit}, allowed 1 or more", field="limit")
+        if not 0 < self.level < 1:
+            raise InputError(f"got {self.level}, allowed between 0 and 1", field="level")
+        if self.tune_timeout_s <= 0:
+            raise InputError(f"got {self.tune_timeout_s}, allowed above 0", field="tune_timeout_s")
+        if self.memory not in ("auto", "family", "question"):
+            raise InputError(f"got {self.memory!r}, allowed are auto, family, question", field="memory")
+        if any(m < 1 for m in (*self.curve_trees, *self.curve_xgbs)):
+            raise InputError("got a number below 1", field="curve_trees, curve_xgbs")
+
+
+PRESETS: Mapping[str, Mapping[str, object]] = {
+    "default": {},
+    # A smoke run for tests and examples: every step happens, no number of it means anything.
+    "quick": {
+        "trials": 2, "tune_timeout_s": 10.0, "folds": 2, "outer_folds": 2, "limit": 60,
+        "curve_trees": (1, 10), "curve_xgbs": (1, 2), "n_boot": 200,
+    },
+}  # fmt: skip
+"""Settings by name; ``--trials``, ``--limit`` and ``--set`` win over them."""
+
+OPTION_FIELDS = (
+    "study", "preset", "data", "llava", "features", "llm_answers", "seed", "limit", "allow_leak", "trials",
+)  # fmt: skip
+"""Fields that have a command-line option of their own."""
+
+FREE_FIELDS = ("jobs",)
+"""Fields that may differ when a run is resumed: no result depends on them."""
+
+
+def setting_names() -> list[str]:
+    """Return the fields that ``--set`` takes."""
+    return [field.name for field in fields(StudySpec) if field.name not in OPTION_FIELDS]
+
+
+def resolve(
+    study: str, *, preset: str = "default", settings: Iterable[str] = (), **options: object
+) -> StudySpec:
+    """Return the spec of preset, then ``field=value`` settings, then options that are not None.
+
+    Parameters
+    ----------
+    study : str
+    preset : str
+        Key of `PRESETS`.
+    settings : iterable of str
+        Each ``field=value``; tuples as ``1,2,3``, booleans as ``true`` or ``false``.
+    **options
+        Fields by name; None means not given.
+
+    Raises
+    ------
+    InputError
+        For an unknown preset or field, a value of another type or out of range.
+
+    Examples
+    --------
+    >>> resolve("ensemble_vs_llm", settings=["folds=3"], seed=1).folds
+    3
+    """
+    if preset not in PRESETS:
+        raise InputError(f"got {preset!r}, allowed are {', '.join(PRESETS)}", field="preset")
+    chosen: dict[str, object] = {**PRESETS[preset]}
+    allowed = setting_names()
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or name not in allowed:
+            raise InputError(
+                f"got {setting!r}, allowed is field=value with a field of {', '.join(allowed)}", field="--set"
+            )
+        chosen[name] = parse_value(name, text)
+    chosen |= {name: value for name, value in options.items() if value is not None}
+    return replace(StudySpec(study=study, preset=preset), **chosen)  # type: ignore[arg-type]
+
+
+def parse_value(name: str, text: str) -> object:
+    """Return the text as the type of the field.
+
+    Raises
+    ------
+    InputError
+        If the text is no value of that type.
+    """
+    kind = typing.get_type_hints(StudySpec)[name]
+    try:
+        return _parser(kind)(text.strip())
+    except ValueError:
+        raise InputError(f"got {text!r}, allowed is {_describe(kind)}", field=name) from None
+
+
+def to_json(spec: StudySpec) -> str:
+    """Return the spec as JSON text."""
+    return json.dumps(asdict(spec), indent=1, default=str) + "\n"
+
+
+def from_json(text: str, *, path: Path) -> StudySpec:
+    """Return the spec that `to_json` wrote.
+
+    Raises
+    ------
+    InputError
+        If the text is none.
+    """
+    try:
+        stored = json.loads(text)
+        for name in ("data", "llava", "features"):
+            stored[name] = None if stored[name] is None else Path(stored[name])
+        stored["llm_answers"] = tuple(Path(answers) for answers in stored["llm_answers"])
+        stored |= {name: tuple(stored[name]) for name in ("curve_trees", "curve_xgbs")}
+        return StudySpec(**stored)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"got a broken specification of a run ({error})", path=path) from None
+
+
+def differences(spec: StudySpec, other: StudySpec) -> list[str]:
+    """Return ``field: value, value`` for the fields in which two runs differ, `FREE_FIELDS` aside."""
+    names = [field.name for field in fields(StudySpec) if field.name not in FREE_FIELDS]
+    return [
+        f"{name}: {getattr(spec, name)}, {getattr(other, name)}"
+        for name in names
+        if getattr(spec, name) != getattr(other, name)
+    ]
+
+
+def _parser(kind: object) -> Callable[[str], object]:
+    if typing.get_origin(kind) is tuple:
+        item = _parser(typing.get_args(kind)[0])
+        return lambda text: tuple(item(part.strip()) for part in text.split(",") if part.strip())
+    if isinstance(kind, types.UnionType):
+        return _parser(typing.get_args(kind)[0])
+    if kind is bool:
+        return _boolean
+    if kind in (int, float, str, Path):
+        return typing.cast("Callable[[str], object]", kind)
+    raise AssertionError(f"no parser for fields of type {kind}")
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _describe(kind: object) -> str:
+    if typing.get_origin(kind) is tuple:
+        return f"a comma-separated list, each {_describe(typing.get_args(kind)[0])}"
+    names: Mapping[object, str] = {int: "a whole number", float: "a number", bool: "true or false"}
+    return names.get(kind, "a word")

@@ -1,0 +1,79 @@
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from llava_core.errors import InputError
+from studies import spec as specs
+from studies.spec import StudySpec, resolve
+
+
+@pytest.mark.parametrize(
+    ("setting", "field", "value"),
+    [
+        ("folds=7", "folds", 7),
+        ("level=0.9", "level", 0.9),
+        ("ablation=false", "ablation", False),
+        ("memory=question", "memory", "question"),
+        ("curve_trees=1, 2,3", "curve_trees", (1, 2, 3)),
+        ("curve_xgbs=", "curve_xgbs", ()),
+    ],
+)
+def test_a_setting_takes_the_type_of_its_field(setting: str, field: str, value: object) -> None:
+    assert getattr(resolve("s", settings=[setting]), field) == value
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("fold=7", "folds"),
+        ("folds", "field=value"),
+        ("folds=many", "a whole number"),
+        ("folds=1", "2 or more"),
+        ("level=1", "between 0 and 1"),
+        ("ablation=maybe", "true or false"),
+        ("curve_trees=1,x", "comma-separated"),
+        ("curve_trees=0", "below 1"),
+        ("memory=none", "auto, family, question"),
+        ("seed=3", "folds"),
+    ],
+)
+def test_a_bad_setting_names_what_is_allowed(setting: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        resolve("s", settings=[setting])
+
+
+def test_an_unknown_preset_lists_the_presets() -> None:
+    with pytest.raises(InputError, match="'fast', allowed are default, quick"):
+        resolve("s", preset="fast")
+
+
+def test_options_win_over_settings_and_settings_over_the_preset() -> None:
+    assert resolve("s", preset="quick").trials == specs.PRESETS["quick"]["trials"]
+    spec = resolve("s", preset="quick", settings=["folds=3"], trials=9)
+    assert (spec.folds, spec.trials, spec.preset) == (3, 9, "quick")
+
+
+@pytest.mark.parametrize("preset", specs.PRESETS)
+def test_every_preset_survives_its_file(preset: str, tmp_path: Path) -> None:
+    spec = resolve("s", preset=preset, data=Path("d"), llm_answers=(Path("a.json"), Path("b.json")))
+    assert specs.from_json(specs.to_json(spec), path=tmp_path) == spec
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"study": "s", "no_such_field": 1}'])
+def test_a_broken_file_is_told_with_its_path(text: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=str(tmp_path)):
+        specs.from_json(text, path=tmp_path)
+
+
+def test_differences_leave_the_free_fields_out() -> None:
+    assert specs.differences(resolve("s"), resolve("s", settings=["jobs=1"])) == []
+    assert specs.differences(resolve("s"), resolve("s", seed=4)) == ["seed: 0, 4"]
+
+
+def test_every_setting_can_be_given_as_text() -> None:
+    for name in specs.setting_names():
+        default = getattr(StudySpec(study="s"), name)
+        text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+        assert specs.parse_value(name, text) == default
+    assert len(specs.setting_names()) + len(specs.OPTION_FIELDS) == len(fields(StudySpec))
