@@ -1,10 +1,10 @@
 """Reader of the official ScienceQA layout (Lu et al., NeurIPS 2022), which the bundled data keeps to [edge].
 
 A folder holds ``problems.json`` (question id to record) and, each optional, ``pid_splits.json``,
-``captions.json``, ``ocrs.json`` and ``images/{split}/{id}/image.png``. Two further fields of a record are read
-where they stand: ``family`` wins over the computed family, ``slice`` names a slice of the test part. Other
-images of a question folder (``choice_0.png``) are left out, as in LLaVA. Image files are found and hashed here,
-not decoded: see `llava_core.data.images` for that.
+``captions.json``, ``ocrs.json`` and ``images/{split}/{id}/image.png``. Two further fields of a record are
+read where they stand: ``family`` wins over the computed family, ``slice`` names a slice of the test part.
+Other images of a question folder (``choice_0.png``) are left out, as in LLaVA. Image files are found and
+hashed here, not decoded: see `llava_core.data.images` for that.
 """
 
 import ast
