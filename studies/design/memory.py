@@ -25,13 +25,16 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from studies.design.hashed import text_keys
 from studies.design.siblings import Siblings
-from studies.design.wording import normalised, stem, texts_of
+from studies.design.wording import STEM_LENGTH, normalised, texts_of
 
 KEYS = ("option", "stem", "question", "offer", "picture", "picture_stem")
 """Same kind of question: any; stem; whole text; set of options; caption and OCR; those and the stem."""
 
 Keep = Literal["family", "question"]
+
+_NO_KEY = 0
 
 
 class TextMemory(TransformerMixin, BaseEstimator):
@@ -77,30 +80,22 @@ class TextMemory(TransformerMixin, BaseEstimator):
             1 where the option is right.
         groups : ignored
         """
-        right, guessed = np.asarray(y, dtype=np.float64), _guessed(X)
-        self.counts_: dict[str, dict[str, list[float]]] = {}
-        for key in self.keys:
-            names, codes = np.unique(key_texts(X, key), return_inverse=True)
-            n = len(names)
-            sums = np.stack(
-                [
-                    np.bincount(codes, weights, minlength=n)
-                    for weights in (right, guessed, np.ones(len(codes)))
-                ],
-                axis=1,
-            )
-            self.counts_[key] = dict(zip(names.tolist(), sums.tolist(), strict=True))
+        weights = _weights(X, y)
+        self.known_: dict[str, NDArray[np.int64]] = {}
+        self.counts_: dict[str, NDArray[np.float64]] = {}
+        for key, wanted in row_keys(X, self.keys).items():
+            self.known_[key], codes = np.unique(wanted, return_inverse=True)
+            self.counts_[key] = _sums(codes, weights, len(self.known_[key]))
         return self
 
     def transform(self, X: pd.DataFrame) -> NDArray[np.float32]:
         """Return the features of rows that were not learned from, (n_rows, n_features)."""
-        unseen = [0.0, 0.0, 0.0]
-        counts = [
-            np.array(
-                [self.counts_[key].get(text, unseen) for text in key_texts(X, key)], dtype=np.float64
-            ).reshape(-1, 3)
-            for key in self.keys
-        ]
+        counts = []
+        for key, wanted in row_keys(X, self.keys).items():
+            known = self.known_[key]
+            place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+            met = (known[place] == wanted) & (wanted != _NO_KEY)
+            counts.append(np.where(met[:, None], self.counts_[key][place], 0.0))
         return self._features(X, counts)
 
     def fit_transform(
@@ -108,18 +103,15 @@ class TextMemory(TransformerMixin, BaseEstimator):
     ) -> NDArray[np.float32]:
         """Learn the counts and return the features of the same rows, each from the other memory folds."""
         self.fit(X, y)
-        right, guessed = np.asarray(y, dtype=np.float64), _guessed(X)
+        weights = _weights(X, y)
         fold = memory_folds(X, groups, keep=self.keep, n_folds=self.n_folds, seed=self.seed)
         counts = []
-        for key in self.keys:
-            _, codes = np.unique(key_texts(X, key), return_inverse=True)
-            n, within = int(codes.max()) + 1, codes * self.n_folds + fold
-            columns = []
-            for weights in (right, guessed, np.ones(len(codes))):
-                total = np.bincount(codes, weights, minlength=n)
-                own = np.bincount(within, weights, minlength=n * self.n_folds)
-                columns.append(np.maximum(total[codes] - own[within], 0.0))
-            counts.append(np.stack(columns, axis=1))
+        for key, wanted in row_keys(X, self.keys).items():
+            codes = np.searchsorted(self.known_[key], wanted)
+            within = codes * self.n_folds + fold
+            own = _sums(within, weights, len(self.known_[key]) * self.n_folds)[within]
+            others = np.maximum(self.counts_[key][codes] - own, 0.0)
+            counts.append(np.where((wanted != _NO_KEY)[:, None], others, 0.0))
         return self._features(X, counts)
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
@@ -137,43 +129,48 @@ class TextMemory(TransformerMixin, BaseEstimator):
         return np.stack(columns, axis=1).astype(np.float32)
 
 
-def key_texts(X: pd.DataFrame, key: str) -> NDArray[Any]:
-    """Return the text that identifies (kind of question, option) for each row.
+def row_keys(X: pd.DataFrame, names: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    """Return, per name, a key of (kind of question, option) for each row; 0 where the kind is unknown.
 
     Raises
     ------
     ValueError
-        If the key is none of `KEYS`.
+        If a name is none of `KEYS`.
     """
+    unknown = [name for name in names if name not in KEYS]
+    if unknown:
+        raise ValueError(f"got the memory key {unknown[0]!r}, allowed are {', '.join(KEYS)}")
+    siblings = Siblings(X["question_id"].to_numpy())
     options = np.array([normalised(text) or text for text in texts_of(X, "option")], dtype=object)
-    if key == "option":
-        context = np.full(len(X), "", dtype=object)
-    elif key == "stem":
-        context = np.array([stem(text) for text in texts_of(X, "question")], dtype=object)
-    elif key == "question":
-        context = np.array([normalised(text) for text in texts_of(X, "question")], dtype=object)
-    elif key == "offer":
-        codes = Siblings(X["question_id"].to_numpy()).codes
-        offers: list[list[str]] = [[] for _ in range(int(codes.max(initial=-1)) + 1)]
-        for code, option in zip(codes, options, strict=True):
-            offers[code].append(option)
-        context = np.array(["|".join(sorted(offer)) for offer in offers], dtype=object)[codes]
-    elif key in ("picture", "picture_stem"):
-        pictures = [
-            normalised(f"{caption} {ocr}")
-            for caption, ocr in zip(texts_of(X, "caption"), texts_of(X, "ocr"), strict=True)
+    per_question = X.iloc[siblings.first]
+    questions = [normalised(text) for text in texts_of(per_question, "question")]
+    stems = [text[:STEM_LENGTH] for text in questions]
+    offers: list[list[str]] = [[] for _ in questions]
+    for code, option in zip(siblings.codes, options, strict=True):
+        offers[code].append(option)
+    pictures = [
+        normalised(f"{caption} {ocr}")
+        for caption, ocr in zip(texts_of(per_question, "caption"), texts_of(per_question, "ocr"), strict=True)
+    ]
+    kinds = {
+        "option": ["" for _ in questions],
+        "stem": stems,
+        "question": questions,
+        "offer": ["|".join(sorted(offer)) for offer in offers],
+        "picture": pictures,
+        "picture_stem": [f"{picture}|{text}" for picture, text in zip(pictures, stems, strict=True)],
+    }
+    blank = np.array([not picture for picture in pictures])[siblings.codes]
+    keys = {}
+    for name in names:
+        texts = [
+            f"{kinds[name][code]}\x1f{option}" for code, option in zip(siblings.codes, options, strict=True)
         ]
-        # Rows without any picture text have nothing to remember a picture by: each gets a context of its own.
-        blank = [picture or f"\x00{row}" for row, picture in enumerate(pictures)]
-        stems = texts_of(X, "question") if key == "picture_stem" else [""] * len(X)
-        context = np.array(
-            [f"{text}|{stem(question)}" for text, question in zip(blank, stems, strict=True)], dtype=object
-        )
-    else:
-        raise ValueError(f"got the memory key {key!r}, allowed are {', '.join(KEYS)}")
-    return np.array(
-        [f"{where}\x1f{option}" for where, option in zip(context, options, strict=True)], dtype=object
-    )
+        keys[name] = text_keys(texts)
+        if name.startswith("picture"):
+            # Without any text of the picture there is nothing to recognise it by.
+            keys[name] = np.where(blank, _NO_KEY, keys[name])
+    return keys
 
 
 def memory_folds(
@@ -195,5 +192,11 @@ def memory_folds(
     return np.asarray(shuffled[codes], dtype=np.int64)
 
 
-def _guessed(X: pd.DataFrame) -> NDArray[np.float64]:
-    return 1.0 / X["n_options"].to_numpy(dtype=np.float64)
+def _weights(X: pd.DataFrame, y: ArrayLike) -> NDArray[np.float64]:
+    """Return right, right by guessing, and seen, per row: (n_rows, 3)."""
+    guessed = 1.0 / X["n_options"].to_numpy(dtype=np.float64)
+    return np.stack([np.asarray(y, dtype=np.float64), guessed, np.ones(len(X))], axis=1)
+
+
+def _sums(codes: NDArray[np.int64], weights: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    return np.stack([np.bincount(codes, column, minlength=n) for column in weights.T], axis=1)

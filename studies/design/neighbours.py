@@ -16,11 +16,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_extraction.text import TfidfVectorizer
 
+from studies.design.hashed import HashedTfIdf
 from studies.design.memory import Keep, memory_folds
 from studies.design.siblings import Siblings
-from studies.design.wording import distinct, texts_of
+from studies.design.wording import texts_of
 
 VIEWS: dict[str, tuple[str, ...]] = {
     "question": ("question",),
@@ -82,9 +82,8 @@ class NeighbourMemory(TransformerMixin, BaseEstimator):
         siblings = Siblings(X["question_id"].to_numpy())
         right = np.asarray(y) == 1
         options = texts_of(X, "option")
-        unique, _ = distinct(options)
-        self.option_words_ = _vectorizer("word").fit(unique)
-        self.option_grams_ = _vectorizer("char_wb").fit(unique)
+        self.option_words_ = HashedTfIdf().fit(options)
+        self.option_grams_ = HashedTfIdf(grams=(2, 4)).fit(options)
         vectors = self._option_vectors(options)
         shape = (siblings.n_questions, len(options))
         n_wrong = np.maximum(np.bincount(siblings.codes, ~right, minlength=siblings.n_questions), 1)
@@ -96,7 +95,7 @@ class NeighbourMemory(TransformerMixin, BaseEstimator):
         self.question_vectors_ = {}
         for view in self.views:
             texts = _view_texts(X, siblings, view)
-            self.question_vectorizers_[view] = _vectorizer("word").fit(texts)
+            self.question_vectorizers_[view] = HashedTfIdf().fit(texts)
             self.question_vectors_[view] = self.question_vectorizers_[view].transform(texts)
         return self
 
@@ -141,11 +140,8 @@ class NeighbourMemory(TransformerMixin, BaseEstimator):
         return np.stack(columns, axis=1).astype(np.float32)
 
     def _option_vectors(self, options: list[str]) -> sparse.csr_matrix:
-        unique, place = distinct(options)
-        both = sparse.hstack(
-            [self.option_words_.transform(unique), self.option_grams_.transform(unique)], format="csr"
-        )
-        return both[place] * np.float32(np.sqrt(0.5))
+        both = [self.option_words_.transform(options), self.option_grams_.transform(options)]
+        return sparse.hstack(both, format="csr") * np.float32(np.sqrt(0.5))
 
     def _weights(
         self,
@@ -174,12 +170,6 @@ class NeighbourMemory(TransformerMixin, BaseEstimator):
         return sparse.csr_matrix((votes.ravel(), (rows, index.ravel())), shape=(n_queries, n_known)), nearest
 
 
-def _vectorizer(analyzer: str) -> TfidfVectorizer:
-    if analyzer == "word":
-        return TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", sublinear_tf=True, dtype=np.float32)
-    return TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, dtype=np.float32)
-
-
 def _view_texts(X: pd.DataFrame, siblings: Siblings, view: str) -> list[str]:
     """Return one text per question."""
     if view not in VIEWS:
@@ -193,8 +183,7 @@ def _view_texts(X: pd.DataFrame, siblings: Siblings, view: str) -> list[str]:
             parts.append([" ".join(sorted(offer)) for offer in offers])
         else:
             parts.append(texts_of(X.iloc[siblings.first], column))
-    # Every text has at least one word, so that a data set without any question text still has a vocabulary.
-    return [" ".join(texts) + " q" for texts in zip(*parts, strict=True)]
+    return [" ".join(texts) for texts in zip(*parts, strict=True)]
 
 
 def _pick(

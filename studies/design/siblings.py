@@ -52,7 +52,8 @@ class Siblings:
         leads = np.zeros(len(values), dtype=bool)
         leads[order[starts]] = True
         rival = np.where(leads, second[self.codes], top[self.codes])
-        return np.where(np.isfinite(values) & np.isfinite(rival), filled - rival, np.nan)
+        known = np.isfinite(values) & np.isfinite(rival)
+        return np.where(known, filled - np.where(known, rival, 0.0), np.nan)
 
     def rank(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the share of the other options that are below, ties counting half; values (n_rows,)."""

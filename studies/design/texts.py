@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
 
+from studies.design.hashed import HashedTfIdf
 from studies.design.siblings import Siblings
 from studies.design.wording import distinct, normalised, texts_of
 
@@ -45,28 +45,19 @@ class TextTopics(TransformerMixin, BaseEstimator):
     def fit(self, X: pd.DataFrame, y: ArrayLike | None = None, groups: ArrayLike | None = None) -> Self:
         """Learn vocabulary and topics from the distinct texts; labels are not used."""
         unique, _ = distinct(self._texts(X))
-        self.vectorizer_ = TfidfVectorizer(
-            token_pattern=r"(?u)\b\w+\b",
-            ngram_range=(1, 2),
-            min_df=2 if len(unique) > 50 else 1,
-            sublinear_tf=True,
-            dtype=np.float32,
-        )
-        # One word that every text has, so that texts without words still have a vocabulary.
-        vectors = self.vectorizer_.fit_transform([f"{text} q" for text in unique])
-        self.n_components_ = max(1, min(self.n_components, vectors.shape[1] - 1, vectors.shape[0] - 1))
-        if vectors.shape[1] < 2:
-            self.svd_ = None
-            return self
-        self.svd_ = TruncatedSVD(self.n_components_, random_state=self.seed, n_iter=4).fit(vectors)
+        self.vectorizer_ = HashedTfIdf().fit(unique)
+        vectors = self.vectorizer_.transform(unique)
+        self.n_components_ = max(1, min(self.n_components, len(unique) - 1, vectors.nnz - 1))
+        self.directions_ = np.zeros((self.n_components_, vectors.shape[1]), np.float32)
+        if len(unique) > self.n_components_ and vectors.nnz > self.n_components_:
+            svd = TruncatedSVD(self.n_components_, random_state=self.seed, n_iter=4).fit(vectors)
+            self.directions_ = svd.components_.astype(np.float32)
         return self
 
     def transform(self, X: pd.DataFrame) -> NDArray[np.float32]:
         """Return the topics, (n_rows, n_components_)."""
         unique, place = distinct(self._texts(X))
-        if self.svd_ is None:
-            return np.zeros((len(X), self.n_components_), np.float32)
-        topics = self.svd_.transform(self.vectorizer_.transform([f"{text} q" for text in unique]))[place]
+        topics = (self.vectorizer_.transform(unique) @ self.directions_.T)[place]
         if self.relative:
             topics = Siblings(X["question_id"].to_numpy()).centred(topics)
         return np.asarray(topics, dtype=np.float32)
@@ -110,30 +101,25 @@ class Overlap(TransformerMixin, BaseEstimator):
 
     def fit(self, X: pd.DataFrame, y: ArrayLike | None = None, groups: ArrayLike | None = None) -> Self:
         """Learn how rare words and n-grams are; labels are not used."""
-        texts = sorted({text for column in (*self.sources, "option") for text in texts_of(X, column)})
-        self.words_ = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", binary=True, norm=None, dtype=np.float32)
-        self.grams_ = TfidfVectorizer(
-            analyzer="char_wb", ngram_range=(3, 4), min_df=2, sublinear_tf=True, dtype=np.float32
-        )
-        self.words_.fit([f"{text} q" for text in texts])
-        self.grams_.fit([f"{text} qqqq" for text in (*texts, "")])
+        texts = [text for column in (*self.sources, "option") for text in texts_of(X, column)]
+        self.words_ = HashedTfIdf(binary=True, unit=False).fit(texts)
+        self.grams_ = HashedTfIdf(grams=(3, 4)).fit(texts)
         return self
 
     def transform(self, X: pd.DataFrame) -> NDArray[np.float32]:
         """Return the overlaps, (n_rows, n_features)."""
         siblings = Siblings(X["question_id"].to_numpy())
         options = texts_of(X, "option")
-        words, grams = self._vectors(self.words_, options), self._vectors(self.grams_, options)
+        words, grams = self.words_.transform(options), self.grams_.transform(options)
         plain_options = [normalised(text) for text in options]
         weight = np.asarray(words.sum(axis=1), dtype=np.float64).ravel()
         columns = []
         for source in self.sources:
             texts = texts_of(X, source)
             unknown = np.array([not text for text in texts])
-            known = self._vectors(self.words_, texts)
-            known.data[:] = 1.0
+            known = self.words_.columns_in(texts)
             share = np.asarray(words.multiply(known).sum(axis=1)).ravel() / np.where(weight > 0, weight, 1.0)
-            cosine = np.asarray(grams.multiply(self._vectors(self.grams_, texts)).sum(axis=1)).ravel()
+            cosine = np.asarray(grams.multiply(self.grams_.transform(texts)).sum(axis=1)).ravel()
             unique, place = distinct(texts)
             plain = [f" {normalised(text)} " for text in unique]
             whole = np.array(
@@ -158,11 +144,6 @@ class Overlap(TransformerMixin, BaseEstimator):
         names = [f"{source}_{what}" for source in self.sources for what in ("share", "cosine", "whole")]
         names += ["options"] * self.siblings
         return np.array([f"{name}{suffix}" for name in names for suffix in ("", "_relative")], dtype=object)
-
-    @staticmethod
-    def _vectors(vectorizer: TfidfVectorizer, texts: list[str]) -> sparse.csr_matrix:
-        unique, place = distinct(texts)
-        return vectorizer.transform(unique)[place]
 
 
 def _likeness_to_siblings(grams: sparse.csr_matrix, siblings: Siblings) -> NDArray[np.float64]:

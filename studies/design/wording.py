@@ -36,12 +36,8 @@ def normalised(text: str) -> str:
     return " ".join(_NOT_WORD.sub("", unicodedata.normalize("NFKC", text).lower()).split())
 
 
-def stem(text: str) -> str:
-    """Return the first characters of the normalised text: questions made from one template share it."""
-    return normalised(text)[:STEM_LENGTH]
-
-
 def distinct(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
     """Return the distinct texts in sorted order, and for every text its place among them."""
-    unique, place = np.unique(np.array(texts, dtype=object).astype(str), return_inverse=True)
-    return [str(text) for text in unique], place.astype(np.int64)
+    unique = sorted(set(texts))
+    place = {text: index for index, text in enumerate(unique)}
+    return unique, np.array([place[text] for text in texts], dtype=np.int64)
