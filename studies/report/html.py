@@ -1,0 +1,129 @@
+"""Summary to one self-contained page: ``render_html`` is pure, ``write_report`` [edge] touches the disk.
+
+The page holds its styles, figures and pictures and asks nothing of any other address. Left out: scripts.
+"""
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from studies.report import details, evidence, leaderboard
+from studies.report.format import FILTERS
+from studies.report.names import labels
+
+THUMBNAIL_PIXELS = 160
+"""Longest side of a picture in the page."""
+
+
+def render_html(summary: Mapping[str, Any], *, thumbnails: Mapping[str, str] | None = None) -> str:
+    """Report of a study as one HTML page.
+
+    Parameters
+    ----------
+    summary : Mapping
+        Content of ``summary.json``. ``title``, ``verdict`` and ``methods`` are needed; parts that are null,
+        empty or absent are left out.
+    thumbnails : Mapping of str to str, optional
+        Example id to ``data:`` URI of its picture.
+
+    Returns
+    -------
+    str
+        The same for the same input, byte by byte.
+    """
+    parts = {
+        "title": summary["title"],
+        "study": summary.get("study"),
+        "reference": leaderboard.methods(summary)["reference_label"],
+        "verdict": leaderboard.verdict(summary),
+        "ladder": leaderboard.ladder(summary),
+        "methods": leaderboard.methods(summary),
+        "comparisons": leaderboard.comparisons(summary.get("comparisons"), labels(summary)),
+        "families_removed": leaderboard.families_removed(summary),
+        "curves": details.curves(summary),
+        "slices": details.slices(summary),
+        "llava": details.llava(summary),
+        "ablation": details.ablation(summary),
+        "tuning": details.tuning(summary),
+        "audit": evidence.audit(summary),
+        "data": evidence.data(summary),
+        "examples": evidence.examples(summary, thumbnails or {}),
+        "provenance": evidence.provenance(summary),
+    }
+    return template_environment().get_template("report.html").render(parts)
+
+
+def write_report(summary: Mapping[str, Any], out: Path, *, image_root: Path | None = None) -> Path:
+    """Write the report of a study.
+
+    Parameters
+    ----------
+    summary : Mapping
+        Content of ``summary.json``.
+    out : Path
+        File to write, replaced as a whole.
+    image_root : Path, optional
+        Folder that relative image paths of the examples start from. The page says so where a picture cannot
+        be read.
+
+    Returns
+    -------
+    Path
+        ``out``.
+    """
+    found = summary.get("examples") or {}
+    thumbnails = {}
+    for example in [*(found.get("won") or ()), *(found.get("lost") or ())]:
+        if example.get("image_path"):
+            path = Path(example["image_path"])
+            uri = thumbnail_uri(image_root / path if image_root else path)
+            if uri:
+                thumbnails[example["example_id"]] = uri
+    return write_page(render_html(summary, thumbnails=thumbnails), out)
+
+
+def write_page(page: str, out: Path) -> Path:
+    """Write a page through a temporary sibling, so that a reader never sees half of it."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    unfinished.write_text(page, encoding="utf-8")
+    unfinished.replace(out)
+    return out
+
+
+def template_environment() -> Environment:
+    """Templates of the package: everything escaped, an unknown name is an error, filters do the rounding."""
+    environment = Environment(
+        loader=PackageLoader("studies.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    return environment
+
+
+def thumbnail_uri(path: Path) -> str | None:
+    """Small copy of a picture as a ``data:`` URI, the shorter of PNG and JPEG; None if it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            # Transparent diagrams are drawn for white paper.
+            paper = Image.new("RGBA", picture.size, "white")
+            small = Image.alpha_composite(paper, picture.convert("RGBA")).convert("RGB")
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
+    small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    encoded = []
+    for mime, keywords in (("png", {"optimize": True}), ("jpeg", {"quality": 82, "optimize": True})):
+        buffer = io.BytesIO()
+        small.save(buffer, format=mime, **keywords)
+        encoded.append(f"data:image/{mime};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}")
+    return min(encoded, key=len)

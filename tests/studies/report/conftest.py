@@ -1,0 +1,400 @@
+import html
+import json
+import random
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+RNG_SEED = 3
+METHODS = (
+    ("stacking_with_llava", "Stacking with LLaVA", "stack", 0.801),
+    ("stacking", "Stacking", "stack", 0.752),
+    ("forest_of_xgboost", "Forest of XGBoosts", "ladder", 0.741),
+    ("lightgbm", "LightGBM", "ladder", 0.738),
+    ("xgboost", "XGBoost", "ladder", 0.736),
+    ("random_forest", "Random forest", "ladder", 0.727),
+    ("llava", "LLaVA", "llm", 0.702),
+    ("decision_tree", "Decision tree", "ladder", 0.655),
+    ("question_only", "Question only", "ablation", 0.452),
+    ("majority_position", "Majority position", "baseline", 0.341),
+    ("chance", "Chance", "baseline", 0.334),
+)
+SKILLS = (
+    "magnet pair", "solution concentration", "thermometer", "food web", "map direction", "bar chart",
+    "punnett square", "particle speed", "circuit", "common property", "counting", "ruler",
+    "plural nouns", "synonyms", "rhymes",
+)  # fmt: skip
+
+
+def estimate(value, half, n=1200):
+    return {
+        "value": value,
+        "low": value - half * 1.02,
+        "high": value + half * 0.97 if value > 0.95 else min(1.0, value + half * 0.97),
+        "level": 0.95,
+        "n": n,
+    }
+
+
+def method_record(index, name, label, kind, accuracy):
+    chooses_only = name in ("majority_position",)
+    return {
+        "name": name,
+        "label": label,
+        "kind": kind,
+        "status": "ok",
+        "error": None,
+        "accuracy": estimate(accuracy, 0.0263 + 0.0007 * index),
+        "log_loss": None if chooses_only else estimate(0.48371 + 0.0612 * index, 0.0414),
+        "brier": None if chooses_only else estimate(0.27113 + 0.0313 * index, 0.0217),
+        "aurc": None if chooses_only else 0.05713 + 0.0124 * index,
+        "augrc": None if chooses_only else 0.03519 + 0.0093 * index,
+        "coverage_at_risk": None
+        if chooses_only
+        else {"0.01": 0.2 / (index + 1), "0.02": 0.3 / (index + 1), "0.05": 0.52 / (index + 1)},
+        "fit_s": None if kind in ("llm", "baseline") else 1.372 * (index + 1),
+        "predict_s": None if kind == "baseline" else 0.0213 * (index + 1),
+        "size_bytes": None if kind in ("llm", "baseline") else 213_457 * (index + 1),
+        "n_features": None if kind in ("llm", "baseline") else 211,
+    }
+
+
+def comparison(a, b, value, half, gains, losses, p, p_holm):
+    return {
+        "a": a,
+        "b": b,
+        "difference": estimate(value, half),
+        "mcnemar_p": p,
+        "p_holm": p_holm,
+        "gains": gains,
+        "losses": losses,
+        "n": 1200,
+    }
+
+
+def build_summary():
+    """Summary of a run on the bundled data, as a study would write it; all figures invented."""
+    rng = random.Random(RNG_SEED)
+    records = [method_record(i, *row) for i, row in enumerate(METHODS)]
+    comparisons = [
+        comparison("stacking_with_llava", "llava", 0.0991, 0.0281, 183, 64, 1.7e-14, 1.2e-13),
+        comparison("stacking_with_llava", "stacking", 0.0492, 0.0213, 121, 62, 1.4e-5, 8.3e-5),
+        comparison("stacking", "llava", 0.0500, 0.0334, 209, 149, 0.00181, 0.0091),
+        comparison("forest_of_xgboost", "xgboost", 0.0051, 0.0127, 48, 42, 0.598, 1.0),
+        comparison("forest_of_xgboost", "llava", 0.0391, 0.0341, 201, 154, 0.0145, 0.058),
+        comparison("llava", "decision_tree", 0.0472, 0.0366, 236, 179, 0.0059, 0.0234),
+    ]
+    slices = []
+    for dimension, values in (
+        ("subject", ("natural science", "social science", "language science")),
+        ("image", ("image", "text only")),
+        ("grade", ("grades 1-6", "grades 7-12")),
+        ("skill", SKILLS),
+    ):
+        for value in values:
+            n = rng.randint(40, 500)
+            slices.append(
+                {
+                    "dimension": dimension,
+                    "value": value,
+                    "n": n,
+                    "accuracy": {
+                        name: estimate(min(0.97, max(0.1, acc + rng.uniform(-0.12, 0.12))), 1 / n**0.5, n)
+                        for name, _, _, acc in METHODS[:8]
+                    },
+                }
+            )
+    curves = [
+        {
+            "method": method,
+            "x": x,
+            "points": [
+                {
+                    "m": m,
+                    "accuracy": estimate(top - drop * (1 / m) ** 0.5, 0.027),
+                    "fit_s": cost * m,
+                }
+                for m in ms
+            ],
+        }
+        for method, x, ms, top, drop, cost in (
+            ("random_forest", "n_trees", (1, 2, 5, 10, 20, 50, 100, 200, 400), 0.735, 0.12, 0.011),
+            ("xgboost", "n_trees", (1, 2, 5, 10, 20, 50, 100, 200, 400), 0.745, 0.16, 0.007),
+            ("forest_of_xgboost", "n_xgb", (1, 2, 4, 8, 16), 0.748, 0.03, 1.41),
+        )
+    ]
+    question = (
+        "Which of these statements about the strength of the magnetic force between the pairs is right?"
+    )
+    cards = [
+        {
+            "example_id": f"test-{index:05d}",
+            "question": question if index % 2 else "What is the temperature shown by this thermometer?",
+            "options": [
+                "It is stronger in Pair 1.",
+                "It is stronger in Pair 2.",
+                "It is the same in both pairs.",
+            ],
+            "answer": index % 3,
+            "chosen": index % 3,
+            "rival_chosen": -1 if index == 4 else (index + 1) % 3,
+            "method": "stacking_with_llava",
+            "rival": "llava",
+            "image_path": f"images/test/{index}.png" if index % 5 else None,
+            "skill": SKILLS[index % len(SKILLS)],
+        }
+        for index in range(12)
+    ]
+    lost = [{**card, "chosen": card["rival_chosen"], "rival_chosen": card["answer"]} for card in cards[6:]]
+    return {
+        "schema_version": 1,
+        "study": "ensemble_vs_llm",
+        "title": "Ensembles against LLaVA on Mini-ScienceQA",
+        "verdict": {
+            "sentence": "Stacking with LLaVA answers 80.1 % of 1,200 test questions, 9.9 points more than "
+            "LLaVA alone (95 % interval 7.0 to 12.6, 296 families).",
+            "details": [
+                "Without LLaVA the best ensemble, stacking, is 5.0 points above LLaVA (1.6 to 8.2).",
+                "A forest of XGBoosts is level with one XGBoost: +0.5 points (-0.8 to +1.7).",
+            ],
+        },
+        "data": {
+            "name": "Mini-ScienceQA",
+            "fingerprint": "9f3c1b52a0c84e31b1bd1e9a77a3cb2f64d51c7be1f0a4f5ce1d6a1a2ce77e10",
+            "splits": {
+                "train_llm": {"n_questions": 6000, "n_rows": 19311, "n_families": 1480, "n_with_image": 3750},
+                "train_ensemble": {
+                    "n_questions": 2400,
+                    "n_rows": 7712,
+                    "n_families": 590,
+                    "n_with_image": 1500,
+                },
+                "val": {"n_questions": 800, "n_rows": 2570, "n_families": 201, "n_with_image": 500},
+                "test": {"n_questions": 1200, "n_rows": 3866, "n_families": 296, "n_with_image": 750},
+            },
+            "gaps": [
+                {
+                    "what": "hint",
+                    "split": "test",
+                    "missing": 412,
+                    "of": 1200,
+                    "note": "none given by the source",
+                },
+                {"what": "image file", "split": "test", "missing": 0, "of": 750, "note": ""},
+            ],
+            "evaluated_on": "test",
+            "protocol": "Fitted on train_ensemble, family-grouped folds, chosen on val, scored once on test.",
+            "n_questions": 1200,
+            "n_families": 296,
+        },
+        "methods": records,
+        "ladder": [
+            {"rung": "Decision tree", "note": "90", "method": "decision_tree"},
+            {"rung": "Random forest: M trees in parallel", "note": "95", "method": "random_forest"},
+            {"rung": "XGBoost: M trees in sequence", "note": "97", "method": "xgboost"},
+            {"rung": "Forest of M XGBoosts", "note": "??", "method": "forest_of_xgboost"},
+            {"rung": "Stacking RF + XGB + kNN + ...", "note": "??", "method": "stacking"},
+        ],
+        "comparisons": comparisons,
+        "families_removed": {
+            "n_families": 117,
+            "n_questions_removed": 1893,
+            "methods": [
+                {**r, "accuracy": estimate(r["accuracy"]["value"] - 0.0173, 0.029)}
+                for r in records
+                if r["kind"] in ("ladder", "stack")
+            ],
+            "comparisons": [
+                comparison("stacking_with_llava", "llava", 0.0818, 0.0302, 171, 73, 3.1e-10, 6.2e-10)
+            ],
+        },
+        "slices": slices,
+        "curves": curves,
+        "ablation": [
+            {
+                "method": method,
+                "without": block,
+                "accuracy": estimate(0.752 + change, 0.027),
+                "difference": estimate(change, 0.012),
+            }
+            for method in ("stacking", "xgboost")
+            for block, change in (
+                ("clip_image", -0.0517),
+                ("llm_hidden", -0.0214),
+                ("text_memory", -0.0093),
+                ("option_logprob", -0.0711),
+                ("clip_text", 0.0031),
+            )
+        ],
+        "tuning": [
+            {
+                "method": method,
+                "n_trials": 30,
+                "inner_log_loss": 0.5513 + 0.01 * i,
+                "outer_log_loss": 0.5724 + 0.012 * i,
+                "inner_accuracy": 0.7493 - 0.004 * i,
+                "outer_accuracy": 0.7361 - 0.003 * i,
+                "default_inner_log_loss": 0.5837 + 0.01 * i,
+                "seconds": 21.34 + 4 * i,
+                "journal": f"optuna/{method}.log",
+            }
+            for i, method in enumerate(("xgboost", "lightgbm", "random_forest", "decision_tree"))
+        ],
+        "audit": {
+            "checks": [
+                {
+                    "name": "families across folds",
+                    "status": "pass",
+                    "found": 0,
+                    "detail": "no family in two folds",
+                },
+                {
+                    "name": "exact duplicates",
+                    "status": "reported",
+                    "found": 3,
+                    "detail": "within train_ensemble",
+                },
+                {"name": "rows seen in training", "status": "pass", "found": 0, "detail": ""},
+                {
+                    "name": "noise floor",
+                    "status": "pass",
+                    "found": 0.3371,
+                    "detail": "accuracy of XGBoost on shuffled labels; chance is 0.334",
+                },
+                {
+                    "name": "option permutation",
+                    "status": "fail",
+                    "found": 2,
+                    "detail": "questions whose chosen text changes with the order of the options",
+                },
+            ]
+        },
+        "llava": {
+            "stages": [
+                {
+                    "name": name,
+                    "n_examples": n,
+                    "steps": steps,
+                    "seconds": seconds,
+                    "loss": [
+                        [step, end + (start - end) / (1 + step / 40) + rng.uniform(-0.08, 0.08)]
+                        for step in range(steps)
+                    ],
+                }
+                for name, n, steps, seconds, start, end in (
+                    ("align", 12000, 375, 48.2, 4.1, 1.9),
+                    ("finetune", 6000, 1125, 171.9, 2.6, 0.31),
+                )
+            ],
+            "scores": [
+                {"what": "loglik", "accuracy": estimate(0.702, 0.031)},
+                {"what": "generation", "accuracy": estimate(0.688, 0.031)},
+                {"what": "blank_image", "accuracy": estimate(0.371, 0.029)},
+                {"what": "stage1_only", "accuracy": estimate(0.342, 0.028)},
+            ],
+            "skills": [
+                {
+                    "skill": skill,
+                    "chance": 0.5 if i % 3 == 0 else 0.3333,
+                    "accuracy": estimate(0.52 + 0.027 * i, 0.08, 90),
+                    "n": 90,
+                }
+                for i, skill in enumerate(SKILLS[:12])
+            ],
+        },
+        "examples": {"won": cards[:6], "lost": lost},
+        "provenance": {
+            "command": "studies run ensemble_vs_llm --out runs/mini --seed 0",
+            "seed": 0,
+            "versions": {"python": "3.12.4", "numpy": "2.5.5", "scikit-learn": "1.9.1", "xgboost": "3.4.1"},
+            "machine": {"cpu": "2 cores", "memory_bytes": 8_000_000_000, "system": "Linux"},
+            "started": "2026-11-23 20:01:11 UTC",
+            "seconds": 513.4,
+            "peak_rss_bytes": 1_534_000_000,
+            "git_commit": "0123456789abcdef",
+        },
+    }
+
+
+@pytest.fixture
+def summary():
+    return build_summary()
+
+
+@pytest.fixture(scope="session")
+def image_root(tmp_path_factory):
+    """Folder with the pictures that the summary's examples name."""
+    root = tmp_path_factory.mktemp("pictures")
+    (root / "images" / "test").mkdir(parents=True)
+    for index in range(12):
+        picture = Image.new("RGB", (240, 180), (250, 250, 245))
+        draw = ImageDraw.Draw(picture)
+        draw.rectangle((30, 60, 105, 110), fill=(190, 60 + 10 * index, 50), outline="black", width=2)
+        draw.rectangle((135, 60, 210, 110), fill=(50, 90, 190), outline="black", width=2)
+        picture.save(root / "images" / "test" / f"{index}.png")
+    return root
+
+
+class Browser:
+    """Chromium without a window, network or profile."""
+
+    def __init__(self, program: str, scratch: Path) -> None:
+        self.program = program
+        self.scratch = scratch
+
+    def measure(self, page: Path, *, width: int) -> dict[str, int]:
+        """Widths of the page's content and of its window, in pixels.
+
+        The page is put in a frame, since Chromium's own window is never narrower than 500 pixels.
+        """
+        probe = """<script>addEventListener('load', () => { const frame = document.querySelector('iframe');
+        const root = frame.contentDocument.documentElement;
+        const n_sections = root.querySelectorAll('section').length;
+        document.body.dataset.found = [root.scrollWidth, frame.clientWidth, n_sections];
+        });</script>"""
+        framed = html.escape(page.read_text(encoding="utf-8"))
+        wrapper = self.scratch / f"frame_{width}.html"
+        wrapper.write_text(
+            f"<!doctype html><meta charset=utf-8><body>{probe}"
+            f'<iframe style="border:0" width={width} height=900 srcdoc="{framed}"></iframe>',
+            encoding="utf-8",
+        )
+        dom = self.run("--dump-dom", "--virtual-time-budget=4000", wrapper.as_uri())
+        found = re.search(r'data-found="(\d+),(\d+),(\d+)"', dom)
+        assert found, dom[:500]
+        return dict(zip(("content", "window", "sections"), map(int, found.groups()), strict=True))
+
+    def requests(self, page: Path) -> list[str]:
+        """Addresses that the page, not the browser itself, asks for."""
+        log = self.scratch / "netlog.json"
+        self.run("--dump-dom", f"--log-net-log={log}", "--virtual-time-budget=4000", page.as_uri())
+        events = [
+            event.get("params") or {} for event in json.loads(log.read_text(encoding="utf-8"))["events"]
+        ]
+        # A page opened from a file has an origin of its own, written "null"; the browser's calls have none.
+        return sorted({event["url"] for event in events if "null" in str(event.get("initiator"))})
+
+    def run(self, *arguments: str) -> str:
+        command = [
+            self.program,
+            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+            *("--disable-default-apps", "--disable-extensions", "--hide-scrollbars"),
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            f"--user-data-dir={self.scratch / 'profile'}",
+            *arguments,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        return done.stdout
+
+
+@pytest.fixture
+def browser(tmp_path):
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("Chromium is not on PATH: it opens the report and measures it")
+    return Browser(program, tmp_path)
