@@ -1,0 +1,75 @@
+import dataclasses
+import json
+
+import pytest
+
+from llava_core.checkpoint import checkpoint_hash, load_checkpoint, save_checkpoint
+from llava_core.errors import InputError
+from llava_core.recipes import RECIPES, Recipe, find_recipe, mini_cpu, train_llava
+from llava_core.train.stage import StageConfig
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_freezes_the_tower_and_trains_what_the_paper_says(name):
+    recipe = find_recipe(name)
+    assert recipe.align.trains == ("projector",)
+    assert set(recipe.finetune.trains) == {"projector", "llm"}
+    assert (recipe.align.tasks, recipe.finetune.tasks) == ("captions", "questions")
+    assert type(recipe.align) is type(recipe.finetune) is StageConfig
+
+
+def test_an_unknown_recipe_names_the_known_ones():
+    with pytest.raises(InputError, match="got recipe 'x', allowed are llava_v1, mini_cpu"):
+        find_recipe("x")
+
+
+def test_both_stages_run_and_are_kept(bundle, drawn, tmp_path):
+    base = save_checkpoint(bundle, tmp_path / "base", stage="pretrained", seen_ids=())
+    short = mini_cpu()
+    short = Recipe(
+        align=dataclasses.replace(short.align, n_epochs=1),
+        finetune=dataclasses.replace(short.finetune, n_epochs=1),
+    )
+    calls = []
+
+    def train():
+        calls.clear()
+        return train_llava(
+            drawn,
+            tmp_path / "run",
+            seed=0,
+            recipe=short,
+            base=base,
+            n_threads=1,
+            progress=lambda stage, done, total: calls.append((stage, done, total)),
+        )
+
+    paths = train()
+    assert list(paths) == ["align", "finetune"]
+    assert [stage for stage, _, _ in calls] == sorted(stage for stage, _, _ in calls)
+    assert {(stage, done == total) for stage, done, total in calls} >= {("align", True), ("finetune", True)}
+    hashes = {stage: checkpoint_hash(path) for stage, path in paths.items()}
+    assert {stage: checkpoint_hash(path) for stage, path in train().items()} == hashes
+    assert calls == []
+    meta = load_checkpoint(paths["finetune"]).meta
+    assert meta["stage"]["name"] == "finetune"
+    assert meta["n_examples"] == len(drawn)
+    assert meta["cpu_seconds"] > 0
+
+
+def test_a_pretraining_of_few_steps_makes_a_checkpoint_with_curves(drawn, tiny_sizes, tmp_path):
+    from llava_core.train.pretrain import PretrainConfig, pretrain
+
+    full = PretrainConfig()
+    config = dataclasses.replace(
+        full,
+        sizes=tiny_sizes,
+        clip=dataclasses.replace(full.clip, n_steps=4, batch_size=8),
+        llm=dataclasses.replace(full.llm, n_steps=4, batch_size=8),
+    )
+    bundle = pretrain(drawn, ["Plain words.", ("Two and two?", "four")], config, seed=0)
+    path = save_checkpoint(bundle, tmp_path / "mini", stage="pretrained", seen_ids=())
+    meta = json.loads((path / "training.json").read_text())
+    assert meta["clip"]["n_steps"] == meta["llm"]["n_steps"] == 4
+    assert len(meta["clip"]["loss"]) == len(meta["llm"]["loss"]) == 4
+    assert load_checkpoint(path).seen_ids == frozenset()
