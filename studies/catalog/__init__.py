@@ -1,1 +1,36 @@
-"""One module per study."""
+"""The studies by name. Adding one is one module and one line here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from studies.progress import Progress
+from studies.rundir import RunDir
+from studies.spec import StudySpec
+
+RunStudy = Callable[[StudySpec, RunDir, Progress, str], Path]
+"""Takes the spec, the open run folder, the progress and the command line; returns the report's path."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """One entry of the catalogue."""
+
+    title: str
+    module: str
+    """Module whose ``run`` is a `RunStudy`; imported when the study runs."""
+
+    @property
+    def run(self) -> RunStudy:
+        """The function that runs the study."""
+        function: RunStudy = import_module(self.module).run
+        return function
+
+
+STUDIES: Mapping[str, Study] = {
+    "ensemble_vs_llm": Study(
+        title="Trees, forests, boosting and stacks against LLaVA and with it, on multiple-choice questions",
+        module="studies.catalog.ensemble_vs_llm",
+    ),
+}

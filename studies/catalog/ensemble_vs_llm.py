@@ -1,0 +1,169 @@
+"""The main study: decision tree to stacks on LLaVA's features, against LLaVA and with it [edge].
+
+Reads downward as the run does: data, LLaVA, features, audit, methods, second figure, checks, summary. Every
+step is kept in the run folder; a resumed run walks the same line and redoes nothing.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from llava_core.data.example import Dataset
+from llava_core.evaluation.answers import PublishedAnswers, read_answers
+from llava_core.features.store import FeatureStore
+from studies.catalog import STUDIES, audit, provenance
+from studies.catalog.figure import Figure, choose_method, fit_figure, refit_figure
+from studies.catalog.floors import noise_floor, option_order
+from studies.catalog.ground import gather_predictions, lay_ground
+from studies.catalog.outputs import REPORT_FILE, write_outputs
+from studies.catalog.protocol import Protocol, choose_protocol, without_families_of
+from studies.catalog.published import answer_gaps, answered_by_all, describe_answers, fit_published
+from studies.catalog.scoring import Scorer
+from studies.catalog.summary import Found, build_summary
+from studies.pipeline import Checkpoints, bring_checkpoints, bring_store, load_data
+from studies.progress import Progress
+from studies.rundir import RunDir
+from studies.spec import StudySpec
+
+REMOVED_TAG = "@families_removed"
+"""Suffix of methods in the second figure, in the predictions table too."""
+
+
+def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> Path:
+    """Run the study, or what is left of it, and return the report's path.
+
+    Parameters
+    ----------
+    spec : StudySpec
+    run_dir : RunDir
+        Open for this process.
+    progress : Progress
+    command : str
+        As it was typed, for the report.
+
+    Raises
+    ------
+    InputError
+        For input that cannot be used, and where the leakage audit fails.
+    """
+    if run_dir.finished:
+        progress.note("the run is finished; nothing is redone")
+        return run_dir.path / REPORT_FILE
+    started, begun = datetime.now(UTC), perf_counter()
+    with provenance.watch_memory() as peak:
+        dataset = load_data(spec, run_dir, progress)
+        answers = [read_answers(path, dataset) for path in spec.llm_answers]
+        protocol = choose_protocol(
+            dataset, seed=spec.seed, limit=spec.limit, answered=answered_by_all(answers)
+        )
+        checks = audit.audit_parts(protocol)
+        audit.enforce(checks, allow_leak=spec.allow_leak)
+        llava = bring_checkpoints(
+            spec, run_dir, protocol.train_llm, fingerprint=dataset.fingerprint, progress=progress
+        )
+        store = bring_store(
+            spec, run_dir, llava, protocol.used, fingerprint=dataset.fingerprint, progress=progress
+        )
+        seen = () if store is None else store.rows["example_id"][store.rows["seen_in_training"]]
+        checks += audit.audit_seen(protocol, seen)
+        audit.enforce(checks, allow_leak=spec.allow_leak)
+        ground = lay_ground(spec, run_dir, protocol, fingerprint=dataset.fingerprint, store=store)
+        figure = fit_figure(ground, progress)
+        if answers:
+            figure.methods.update(fit_published(ground, protocol.test, answers, progress))
+        removed, counts = _second_figure(
+            spec, run_dir, protocol, dataset, figure, store=store, answers=answers, progress=progress
+        )
+        progress.stage("noise floor and option order")
+        checks += [
+            noise_floor(ground),
+            *([option_order(ground, "xgboost")] if figure.is_ok("xgboost") else []),
+        ]
+        if protocol.is_ours:
+            checks.append(audit.audit_folds(ground.fold_of_rows, ground.fitted.groups))
+        progress.stage("score and write the report")
+        predictions = gather_predictions(
+            run_dir, [*figure.predicted, *(removed.predicted if removed else ())]
+        )
+        scorer = Scorer(
+            predictions=predictions,
+            examples=protocol.headline,
+            level=spec.level,
+            n_boot=spec.n_boot,
+            seed=spec.seed,
+        )
+        found = Found(
+            methods=figure.methods,
+            tuning=figure.tuning,
+            curves=figure.curves,
+            ablation=figure.ablation,
+            removed=removed.methods if removed else {},
+            removed_tag=REMOVED_TAG,
+            removed_counts=counts,
+            choice=choose_method(figure, predictions, protocol),
+            checks=audit.as_plain(checks),
+            gaps=answer_gaps(answers, dataset),
+            llava=_llava_facts(figure, llava),
+            llm=describe_answers(answers, dataset),
+        )
+        summary = build_summary(
+            study=spec.study,
+            title=STUDIES[spec.study].title,
+            dataset=dataset,
+            protocol=protocol,
+            scorer=scorer,
+            found=found,
+            provenance={
+                "command": command,
+                "seed": spec.seed,
+                "preset": spec.preset,
+                "versions": provenance.versions(),
+                "machine": provenance.machine(),
+                "started": started.isoformat(timespec="seconds"),
+                "seconds": perf_counter() - begun,
+                "peak_rss_bytes": peak.rss_bytes,
+                "git_commit": provenance.git_commit(),
+            },
+            run_path=run_dir.path,
+        )
+        return write_outputs(run_dir, predictions, summary)
+
+
+def _second_figure(
+    spec: StudySpec,
+    run_dir: RunDir,
+    protocol: Protocol,
+    dataset: Dataset,
+    figure: Figure,
+    *,
+    store: FeatureStore | None,
+    answers: Sequence[PublishedAnswers],
+    progress: Progress,
+) -> tuple[Figure | None, dict[str, Any]]:
+    """Where train and test share families: refit without the shared ones, parameters as tuned before."""
+    reduced = without_families_of(protocol)
+    n_removed = len(protocol.train) + len(protocol.val) - len(reduced.train) - len(reduced.val)
+    if not n_removed or not spec.families_removed or not reduced.train:
+        return None, {}
+    held_out = {example.group for example in protocol.test}
+    shared = held_out & {example.group for example in (*protocol.train, *protocol.val)}
+    ground = lay_ground(spec, run_dir, reduced, fingerprint=dataset.fingerprint, store=store, tag=REMOVED_TAG)
+    removed = refit_figure(ground, figure.params, progress)
+    if answers:
+        removed.methods.update(fit_published(ground, protocol.test, answers, progress))
+    return removed, {"n_families": len(shared), "n_questions_removed": n_removed}
+
+
+def _llava_facts(figure: Figure, llava: Checkpoints | None) -> dict[str, Any] | None:
+    if "llava" not in figure.methods:
+        return None
+    scores = {"loglik": "llava"} | (
+        {"generation": "llava_generated"} if "llava_generated" in figure.methods else {}
+    )
+    return {
+        "stages": list(llava.stages) if llava else [],
+        "scores": scores,
+        "temperature": figure.temperature,
+    }

@@ -1,0 +1,164 @@
+"""The ladder: each member tuned within folds, fitted once, timed, saved, and its predictions written [edge].
+
+A method that fails is kept: its error is recorded and chance is written in its place.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensembles.choice import question_probabilities
+from ensembles.persist import save_model
+from ensembles.registry import MEMBERS
+from ensembles.tuning import tune
+from llava_core.errors import InputError
+from studies.catalog.ground import Encoded, Ground, file_name, save_prediction, size_on_disk
+from studies.catalog.predictor import METHOD_FILE, MODEL_FILE
+from studies.progress import Progress
+from studies.rundir import Facts, write_json
+
+LADDER = ("decision_tree", "random_forest", "xgboost", "lightgbm", "forest_of_xgboost")
+Params = Mapping[str, Any]
+
+
+def try_method(
+    ground: Ground, name: str, do: Callable[[], Facts], *, models: Sequence[str] = (), **inputs: object
+) -> Facts:
+    """Run a method as a step; where it fails, record the error and write chance in its place.
+
+    A full disk and bad input are no failure of the method: they stop the run.
+
+    Parameters
+    ----------
+    ground : Ground
+    name : str
+    do : callable
+        Writes the predictions (`save_prediction`) and the models, returns the costs.
+    models : sequence of str
+        Folders that it writes, relative to the run folder.
+    **inputs
+        What the method depends on beside the ground.
+    """
+
+    def attempt() -> Facts:
+        try:
+            facts = do()
+        except (OSError, InputError, MemoryError):
+            raise
+        except Exception as error:
+            save_prediction(ground, name, prob=chance(ground))
+            for model in models:
+                (ground.run.path / model).mkdir(parents=True, exist_ok=True)
+            return {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+        return {"status": "ok", "error": None, **facts}
+
+    outputs = [ground.place("steps", name, ".parquet"), *models]
+    return ground.step(f"fit.{name}", attempt, outputs=outputs, **inputs)
+
+
+def chance(ground: Ground) -> NDArray[np.float64]:
+    """Return equal probabilities for the options of each scored question."""
+    sizes = np.bincount(ground.scored.questions)
+    return np.asarray(1.0 / sizes[ground.scored.questions], dtype=np.float64)
+
+
+def tune_member(ground: Ground, name: str, progress: Progress, *, blocks: Sequence[str]) -> Facts:
+    """Tune a member within the folds; return its parameters, its scores there and the journal's place."""
+    spec = ground.spec
+    journal = f"optuna/{file_name(name)}.journal"
+
+    def do() -> Facts:
+        (ground.run.path / "optuna").mkdir(exist_ok=True)
+        begun = perf_counter()
+        tuned = tune(
+            name,
+            ground.fitted.frame,
+            ground.fitted.y,
+            questions=ground.fitted.questions,
+            groups=ground.fitted.groups,
+            folds=ground.folds,
+            n_trials=spec.trials,
+            seed=spec.seed,
+            storage=ground.run.path / journal,
+            encoder=ground.encoder(blocks),
+            n_jobs=spec.jobs,
+            progress=progress.stage(f"tune {name}"),
+            timeout_s=spec.tune_timeout_s,
+        )
+        return {"params": dict(tuned.params), "seconds": perf_counter() - begun, "journal": journal}
+
+    return ground.step(
+        f"tune.{name}",
+        do,
+        outputs=[journal],
+        blocks=list(blocks),
+        trials=spec.trials,
+        timeout_s=spec.tune_timeout_s,
+    )
+
+
+def fit_member(
+    ground: Ground,
+    encoded: Encoded,
+    name: str,
+    *,
+    member: str,
+    params: Params,
+    blocks: Sequence[str],
+    save: bool = True,
+) -> Facts:
+    """Fit one member on the encoded rows of some blocks, write its predictions and, if wanted, its model.
+
+    Parameters
+    ----------
+    ground : Ground
+    encoded : Encoded
+    name : str
+        Name of the method that results.
+    member : str
+        Key of `ensembles.registry.MEMBERS`.
+    params : mapping
+        Tuned parameters.
+    blocks : sequence of str
+        Blocks of features it sees.
+    save : bool
+        Whether `studies predict` is to offer it.
+    """
+    folder = ground.place("models", name)
+
+    def do() -> Facts:
+        columns = encoded.columns(blocks)
+        train, test = encoded.fitted[:, columns], encoded.scored[:, columns]
+        estimator = MEMBERS[member].make(params, seed=ground.spec.seed, n_jobs=ground.spec.jobs)
+        begun = perf_counter()
+        estimator.fit(train, ground.fitted.y, groups=ground.fitted.groups)
+        fitted = perf_counter()
+        score = estimator.predict_proba(test)[:, 1]
+        prob = question_probabilities(score, ground.scored.questions)
+        facts = {
+            "fit_s": fitted - begun,
+            "predict_s": perf_counter() - fitted,
+            "n_features": len(columns),
+            "size_bytes": None,
+        }
+        save_prediction(ground, name, prob=prob)
+        if save:
+            path = ground.run.path / folder
+            path.mkdir(parents=True, exist_ok=True)
+            save_model(estimator, path / MODEL_FILE)
+            write_json(path / METHOD_FILE, {"encoder": "encoder", "columns": columns.tolist()})
+            facts["size_bytes"] = size_on_disk(path)
+        return facts
+
+    return try_method(
+        ground,
+        name,
+        do,
+        models=[folder] if save else [],
+        member=member,
+        params=dict(params),
+        blocks=list(blocks),
+    )

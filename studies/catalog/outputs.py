@@ -1,0 +1,75 @@
+"""The files that a run ends with: tables, summary, pages and, last, the manifest [edge]."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from llava_core.errors import InputError
+from studies.predictions import write_predictions
+from studies.rundir import SPEC_FILE, RunDir, write_json
+
+PREDICTIONS_FILE = "predictions.parquet"
+SUMMARY_FILE = "summary.json"
+REPORT_FILE = "report.html"
+OPTUNA_FILE = "optuna.html"
+SCHEMA_VERSION = 1
+
+
+def write_outputs(run: RunDir, predictions: pd.DataFrame, summary: Mapping[str, Any]) -> Path:
+    """Write predictions, summary, both pages and the manifest; return the report's path."""
+    write_predictions(predictions, run.path / PREDICTIONS_FILE)
+    write_json(run.path / SUMMARY_FILE, summary)
+    report = _render(run.path, summary)
+    run.finish({"study": summary["study"], "data": summary["data"]["fingerprint"], **summary["provenance"]})
+    return report
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """Return the summary of a finished run.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished run.
+    """
+    file = Path(path) / SUMMARY_FILE
+    if not file.is_file():
+        what = (
+            "an unfinished run; finish it with --resume" if (Path(path) / SPEC_FILE).is_file() else "no run"
+        )
+        raise InputError(f"holds {what}", path=Path(path))
+    try:
+        summary: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        version = summary["schema_version"]
+    except (ValueError, KeyError, TypeError):
+        raise InputError("got a broken summary", path=file) from None
+    if version != SCHEMA_VERSION:
+        raise InputError(f"got schema version {version}, allowed is {SCHEMA_VERSION}", path=file)
+    return summary
+
+
+def render(path: Path) -> Path:
+    """Render the pages of a finished run again from its summary and journals; return the report's path.
+
+    The manifest keeps describing the run: the new pages replace the old ones in it.
+    """
+    summary = read_summary(path)
+    report = _render(path, summary)
+    manifest = path / "manifest.json"
+    if manifest.is_file():
+        facts = json.loads(manifest.read_text(encoding="utf-8"))
+        del facts["files"], facts["schema_version"]
+        RunDir(path=path).finish(facts)
+    return report
+
+
+def _render(path: Path, summary: Mapping[str, Any]) -> Path:
+    from studies.report import write_optuna_report, write_report
+
+    journals = {row["method"]: path / row["journal"] for row in summary["tuning"] if row.get("journal")}
+    labels = {method["name"]: method["label"] for method in summary["methods"]}
+    write_optuna_report(journals, path / OPTUNA_FILE, labels=labels, title=f"Tuning: {summary['title']}")
+    return write_report(summary, path / REPORT_FILE, image_root=path)

@@ -1,0 +1,204 @@
+"""Methods that read published answers: each model, their vote, the best one, and a stack [edge].
+
+Published answers exist for test questions only, so whatever is chosen or learned from them is scored in
+nested cross-validation within test: outer folds keep families together, and the ranking of the models, like
+every fit, uses the other folds only. Members trained on the training part bring their test probabilities as
+features.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensembles.persist import save_model
+from ensembles.splits import family_folds
+from llava_core.data.example import Dataset, Example
+from llava_core.evaluation.answers import PublishedAnswers
+from studies.catalog.ground import Ground, gather_predictions, save_prediction, size_on_disk
+from studies.catalog.ladder import LADDER, try_method
+from studies.catalog.predictor import METHOD_FILE, MODEL_FILE
+from studies.catalog.stacks import build_stack
+from studies.catalog.votes import as_shares, chosen_options, plurality, ranked
+from studies.design import OptionTable, option_table
+from studies.progress import Progress
+from studies.rundir import Facts, write_json
+
+MEMBERS_BLOCK = "members"
+"""Block of the members' probabilities on test."""
+
+
+def answered_by_all(answers: Sequence[PublishedAnswers]) -> set[str] | None:
+    """Return the questions that every file answers, -1 included; None without files."""
+    if not answers:
+        return None
+    return set.intersection(*(set(file.chosen) for file in answers))
+
+
+def answer_gaps(answers: Sequence[PublishedAnswers], dataset: Dataset) -> list[dict[str, Any]]:
+    """Count, per file, test questions without an answer, unparsed texts and published guesses."""
+    test = [example.id for example in dataset.split("test")] or [example.id for example in dataset.examples]
+    rows = []
+    for file in answers:
+        counts = {
+            "question not asked": sum(pid not in file.chosen for pid in test),
+            "text without an answer": file.n_unparsed,
+            "answer beyond the options": file.n_beyond,
+            "guess in place of an answer": file.n_guessed,
+        }
+        rows += [
+            {"what": f"{file.name}: {what}", "split": "test", "missing": n, "of": len(test), "note": ""}
+            for what, n in counts.items()
+            if n
+        ]
+    return rows
+
+
+def describe_answers(answers: Sequence[PublishedAnswers], dataset: Dataset) -> list[dict[str, Any]]:
+    """Return how often each file is right, as published and parsed strictly, over all that it answers."""
+    by_id = {example.id: example for example in dataset.examples}
+    return [
+        {
+            "name": f"llm:{file.name}",
+            "n": len(file.chosen),
+            "right_as_published": sum(by_id[pid].answer == option for pid, option in file.chosen.items()),
+            "right_strict": sum(by_id[pid].answer == option for pid, option in file.strict.items()),
+            "not_answered": Counter(file.chosen.values())[-1],
+        }
+        for file in answers
+    ]
+
+
+def fit_published(
+    ground: Ground,
+    test: Sequence[Example],
+    answers: Sequence[PublishedAnswers],
+    progress: Progress,
+) -> dict[str, Facts]:
+    """Write the predictions of every method that reads published answers.
+
+    Parameters
+    ----------
+    ground : Ground
+        On which the ladder has been fitted.
+    test : sequence of Example
+        Labelled questions that every file answers.
+    answers : sequence of PublishedAnswers
+    progress : Progress
+    """
+    table = option_table(test, answers=answers)
+    chosen = chosen_options(test, answers)
+    right = np.array([example.answer for example in test], dtype=np.int64)
+    families = table.groups[np.unique(table.questions, return_index=True)[1]]
+    folds = family_folds(families, n_folds=ground.spec.outer_folds, seed=ground.spec.seed)
+    inputs = {"answers": [file.name for file in answers], "outer_folds": ground.spec.outer_folds}
+    methods: dict[str, Facts] = {}
+    if not ground.tag:
+        methods = _alone(ground, table, chosen, right, folds, answers, inputs)
+    methods["stacking_with_llm"] = _nested(ground, table, folds, inputs, progress)
+    return methods
+
+
+def _alone(
+    ground: Ground,
+    table: OptionTable,
+    chosen: NDArray[np.int64],
+    right: NDArray[np.int64],
+    folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    answers: Sequence[PublishedAnswers],
+    inputs: Mapping[str, object],
+) -> dict[str, Facts]:
+    """Write the models by themselves, and what needs no fit but a ranking of them."""
+    sizes = np.bincount(table.questions)
+    vote, best = np.full(len(right), -1), np.full(len(right), -1)
+    for train, held_out in folds:
+        order = ranked(chosen[train], right[train])
+        vote[held_out] = plurality(chosen[held_out], order)
+        best[held_out] = chosen[held_out, order[0]]
+    picks = {f"llm:{file.name}": chosen[:, place] for place, file in enumerate(answers)}
+    if len(answers) > 1:
+        picks["llm_vote"] = vote
+    picks["llm_best"] = best
+    fold = _fold_of_rows(table, folds)
+    methods = {}
+    for name, options in picks.items():
+
+        def do(name: str = name, options: NDArray[np.int64] = options) -> Facts:
+            alone = name.startswith("llm:")
+            save_prediction(
+                ground, name, chosen=as_shares(options, sizes), fold=-1 if alone else fold, table=table
+            )
+            return {}
+
+        methods[name] = try_method(ground, name, do, picks=options.tolist(), **inputs)
+    return methods
+
+
+def _nested(
+    ground: Ground,
+    table: OptionTable,
+    folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    inputs: Mapping[str, object],
+    progress: Progress,
+) -> Facts:
+    folder = ground.place("models", "stacking_with_llm")
+    tick = progress.stage("stack with LLM answers, nested")
+
+    def do() -> Facts:
+        rows = _with_members(ground, table)
+        prob, seconds = np.full(len(rows.y), np.nan), 0.0
+        for place, (train, held_out) in enumerate(folds):
+            learn, judge = np.isin(rows.questions, train), np.isin(rows.questions, held_out)
+            stack = build_stack(ground, {}, blocks=None)
+            begun = perf_counter()
+            stack.fit(
+                rows.frame[learn].reset_index(drop=True),
+                rows.y[learn],
+                questions=rows.questions[learn],
+                groups=rows.groups[learn],
+            )
+            seconds += perf_counter() - begun
+            held = rows.frame[judge].reset_index(drop=True)
+            prob[judge] = stack.predict_proba(held, questions=rows.questions[judge])[:, 1]
+            tick(place + 1, len(folds) + 1)
+        save_prediction(ground, "stacking_with_llm", prob=prob, fold=_fold_of_rows(rows, folds), table=rows)
+        final = build_stack(ground, {}, blocks=None)
+        begun = perf_counter()
+        final.fit(rows.frame, rows.y, questions=rows.questions, groups=rows.groups)
+        fit_s = perf_counter() - begun
+        path = ground.run.path / folder
+        path.mkdir(parents=True, exist_ok=True)
+        save_model(final, path / MODEL_FILE)
+        write_json(path / METHOD_FILE, {"encoder": None, "columns": None, "members": list(LADDER)})
+        tick(len(folds) + 1, len(folds) + 1)
+        return {
+            "fit_s": fit_s,
+            "nested_fit_s": seconds,
+            "n_features": int(final.n_features_in_),
+            "size_bytes": size_on_disk(path),
+        }
+
+    return try_method(ground, "stacking_with_llm", do, models=[folder], **inputs)
+
+
+def _with_members(ground: Ground, table: OptionTable) -> OptionTable:
+    """Add the probabilities that the ladder, fitted on the training part, gives the test rows."""
+    names = [name + ground.tag for name in LADDER]
+    wide = gather_predictions(ground.run, names).pivot(
+        index=["example_id", "option_index"], columns="method", values="prob"
+    )
+    places = list(zip(table.example_ids.tolist(), table.option_index.tolist(), strict=True))
+    found = wide.loc[places]
+    return table.with_columns(MEMBERS_BLOCK, {name: found[name + ground.tag].to_numpy() for name in LADDER})
+
+
+def _fold_of_rows(
+    table: OptionTable, folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
+) -> NDArray[np.int64]:
+    fold = np.empty(table.n_questions, dtype=np.int64)
+    for number, (_, held_out) in enumerate(folds):
+        fold[held_out] = number
+    return fold[table.questions]

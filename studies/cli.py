@@ -1,0 +1,214 @@
+"""The `studies` command [edge].
+
+Reads options, opens the run folder, shows progress; everything else is done by `studies.catalog` and
+`studies.pipeline`. Bad input and a full disk end with one line on stderr and exit code 2.
+"""
+
+import errno
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from llava_core.errors import InputError
+from studies import spec as specs
+from studies.catalog import STUDIES
+from studies.progress import shown
+from studies.rundir import open_run
+
+WIDTH = 80
+
+app = typer.Typer(
+    help="Run studies over LLaVA's features: ensembles against the LLM, with it, and as probes.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
+)
+data_app = typer.Typer(help="Write bundled data.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+OutFile = Annotated[Path, typer.Option("--out", help="File to write.", show_default=False)]
+
+
+def main() -> None:
+    """Entry point of the `studies` command."""
+    app()
+
+
+@app.command("list")
+def list_studies() -> None:
+    """List the studies and their presets.
+
+    Example:  studies list
+    """
+    console = _console()
+    for name, study in STUDIES.items():
+        console.print(f"[bold]{name}[/bold]  {escape(study.title)}")
+    console.print(f"presets: {', '.join(specs.PRESETS)}")
+    console.print(f"settings for --set: {', '.join(specs.setting_names())}")
+
+
+@app.command("run")
+def run_study(
+    study: Annotated[str, typer.Argument(help="Name of the study, see `studies list`.", show_default=False)],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder in ScienceQA's layout, or a JSONL or parquet file; the bundled data without it."
+        ),
+    ] = None,
+    llava: Annotated[Path | None, typer.Option(help="LLaVA checkpoint; nothing is trained then.")] = None,
+    features: Annotated[
+        Path | None, typer.Option(help="Feature store of the data; torch is not needed then.")
+    ] = None,
+    llm_answers: Annotated[
+        list[Path] | None, typer.Option(help="File of published LLM answers; repeatable.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help=f"One of {', '.join(specs.PRESETS)}.")] = "default",
+    trials: Annotated[
+        int | None, typer.Option(help="Tuning trials per method.", show_default="by preset")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/STUDY")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
+    limit: Annotated[int | None, typer.Option(help="Questions per part.", show_default="all")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Setting as field=value; repeatable.")
+    ] = None,
+    allow_leak: Annotated[
+        bool, typer.Option("--allow-leak", help="Go on where the leakage audit fails.")
+    ] = False,
+) -> None:
+    """Run a study and write its report.
+
+    Example:  studies run ensemble_vs_llm
+
+    studies run ensemble_vs_llm --data SCIENCEQA --out runs/scienceqa
+
+    studies run ensemble_vs_llm --data SCIENCEQA --llm-answers ANSWERS.json
+
+    studies run ensemble_vs_llm --trials 30 --set folds=5 --resume
+    """
+    with _one_line_errors():
+        if study not in STUDIES:
+            raise InputError(f"got {study!r}, allowed are {', '.join(STUDIES)}", field="study")
+        spec = specs.resolve(
+            study,
+            preset=preset,
+            settings=settings or (),
+            data=data,
+            llava=llava,
+            features=features,
+            llm_answers=tuple(llm_answers or ()),
+            trials=trials,
+            seed=seed,
+            limit=limit,
+            allow_leak=allow_leak,
+        )
+        folder = out if out is not None else Path("runs") / study
+
+        def differ(stored: str) -> list[str]:
+            return specs.differences(specs.from_json(stored, path=folder / "spec.json"), spec)
+
+        with open_run(folder, spec=specs.to_json(spec), resume=resume, differ=differ) as run:
+            with shown(_console(stderr=True)) as progress:
+                report = STUDIES[study].run(spec, run, progress, _command())
+            typer.echo(f"report: {report}")
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.", show_default=False)],
+    data: Annotated[Path, typer.Option(help="Questions, labelled or not.", show_default=False)],
+    out: OutFile,
+    llm_answers: Annotated[list[Path] | None, typer.Option(help="LLM answers to these questions.")] = None,
+    features: Annotated[Path | None, typer.Option(help="Feature store of these questions.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Method of the run.", show_default="the one chosen on val")
+    ] = None,
+) -> None:
+    """Answer questions with the models of a run.
+
+    Example:  studies predict runs/scienceqa --data new.jsonl --out answers.parquet
+    """
+    from studies.catalog.predict import predict_with
+
+    with _one_line_errors():
+        with shown(_console(stderr=True)) as progress:
+            written = predict_with(
+                run,
+                data=data,
+                out=out,
+                llm_answers=tuple(llm_answers or ()),
+                features=features,
+                method=method,
+                progress=progress,
+            )
+        typer.echo(f"predictions: {written}")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.", show_default=False)],
+) -> None:
+    """Render the report of a finished run again, from what it stored.
+
+    Example:  studies report runs/ensemble_vs_llm
+    """
+    from studies.catalog.outputs import render
+
+    with _one_line_errors():
+        typer.echo(f"report: {render(run)}")
+
+
+@data_app.command("mini")
+def data_mini(
+    out: Annotated[Path, typer.Option(help="Folder to write.", show_default=False)],
+    seed: Annotated[int, typer.Option(help="Seed of the generator; 0 is the frozen data.")] = 0,
+) -> None:
+    """Write the bundled Mini-ScienceQA in the official ScienceQA layout.
+
+    Example:  studies data mini --out data/mini
+    """
+    with _one_line_errors():
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise InputError("exists and is not empty, allowed is a new or empty folder", path=out)
+        from llava_core.data.mini import write_mini
+
+        with shown(_console(stderr=True)) as progress:
+            write_mini(out, seed=seed, progress=progress.stage("draw questions and images"))
+        typer.echo(f"data: {out}")
+
+
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(stderr=stderr)
+    return console if console.width <= WIDTH or console.is_terminal else Console(stderr=stderr, width=WIDTH)
+
+
+def _command() -> str:
+    """Return the command line as it was typed, for the report."""
+    return shlex.join(["studies", *sys.argv[1:]])
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Turn input that a user can mend, and a full disk, into one line and exit code 2."""
+    try:
+        yield
+    except InputError as error:
+        problem = str(error)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        problem = f"no space left on the disk while writing {error.filename or 'the run folder'}"
+    else:
+        return
+    typer.echo("error: " + " ".join(problem.split()), err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,203 @@
+"""Brings a run to the data, the checkpoint and the feature store it needs: the only door to torch [edge].
+
+Starts at whatever the run is given: a feature store, a checkpoint, a data set, or nothing. torch is
+imported by the steps that train, extract or answer, and only when they are not done already.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from llava_core.features.store import FeatureStore
+
+from llava_core.data.example import Dataset, Example
+from llava_core.errors import InputError
+from studies.progress import Progress, Tick
+from studies.rundir import Facts, RunDir, digest, remove
+from studies.spec import StudySpec
+
+DATA_SEED = 0
+"""The bundled data is frozen: every run uses the same, whatever its own seed."""
+STAGES = ("align", "finetune")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoints:
+    """LLaVA as the run uses it."""
+
+    paths: Mapping[str, Path]
+    """Stage to checkpoint; ``finetune`` answers, ``align`` is there where this run trained it."""
+    stages: tuple[dict[str, Any], ...] = ()
+    """Loss curve, steps and seconds of each stage that this run trained."""
+
+
+def load_data(spec: StudySpec, run: RunDir, progress: Progress) -> Dataset:
+    """Return the data set of the run, writing the bundled one into the run folder where none is given."""
+    from llava_core.data.load import load_dataset
+
+    if spec.data is not None:
+        progress.stage(f"read {spec.data.name}")
+        return load_dataset(spec.data)
+    folder = run.path / "data"
+
+    def write() -> None:
+        from llava_core.data.mini import write_mini
+
+        remove(folder)
+        write_mini(folder, seed=DATA_SEED, progress=tick)
+
+    tick = progress.stage("draw the bundled data")
+    run.step(
+        "data", inputs={"seed": DATA_SEED, "version": version("llava-ensembles")}, outputs=["data"], do=write
+    )
+    return load_dataset(folder)
+
+
+def bring_checkpoints(
+    spec: StudySpec, run: RunDir, train_llm: Sequence[Example], *, fingerprint: str, progress: Progress
+) -> Checkpoints | None:
+    """Return the LLaVA of the run: the given one, one trained here, or None without either.
+
+    Parameters
+    ----------
+    spec : StudySpec
+    run : RunDir
+    train_llm : sequence of Example
+        What LLaVA may learn from; empty where the data declares no such part.
+    fingerprint : str
+        Of the data set.
+    progress : Progress
+
+    Raises
+    ------
+    InputError
+        If the given checkpoint is none.
+    """
+    if spec.features is not None:
+        return None
+    if spec.llava is not None:
+        if not (spec.llava / "manifest.json").is_file():
+            raise InputError(
+                "got no whole LLaVA checkpoint, allowed is a folder with manifest.json", path=spec.llava
+            )
+        return Checkpoints(paths={"finetune": spec.llava})
+    if not train_llm:
+        return None
+    out = run.path / "checkpoint"
+
+    def train() -> Facts:
+        from llava_core.recipes import train_llava
+
+        bars: dict[str, Tick] = {}
+
+        def tick(stage: str, done: int, total: int) -> None:
+            if stage not in bars:
+                bars[stage] = progress.stage(f"train LLaVA: {stage}")
+            bars[stage](done, total)
+
+        paths = train_llava(train_llm, out, seed=spec.seed, recipe=spec.recipe, progress=tick)
+        return {"stages": [_stage_facts(name, path) for name, path in paths.items()]}
+
+    facts = run.step(
+        "checkpoint",
+        inputs={"data": fingerprint, "ids": _ids(train_llm), "recipe": spec.recipe, "seed": spec.seed},
+        outputs=[f"checkpoint/{stage}" for stage in STAGES],
+        do=train,
+    )
+    return Checkpoints(paths={stage: out / stage for stage in STAGES}, stages=tuple(facts["stages"]))
+
+
+def bring_store(
+    spec: StudySpec,
+    run: RunDir,
+    checkpoints: Checkpoints | None,
+    examples: Sequence[Example],
+    *,
+    fingerprint: str,
+    progress: Progress,
+) -> FeatureStore | None:
+    """Return the feature store of the examples: the given one, one extracted here, or None without LLaVA.
+
+    Raises
+    ------
+    InputError
+        If the given store is half written, changed, or of another data set.
+    """
+    if spec.features is not None:
+        return check_store(
+            FeatureStore.open(spec.features), examples, path=spec.features, fingerprint=fingerprint
+        )
+    if checkpoints is None:
+        return None
+    out = run.path / "features"
+
+    def extract() -> None:
+        from llava_core.features.extract import extract_features
+
+        extract_features(
+            checkpoints.paths,
+            examples,
+            out,
+            data_fingerprint=fingerprint,
+            progress=progress.stage("extract features"),
+        )
+
+    run.step(
+        "features",
+        inputs={"data": fingerprint, "ids": _ids(examples), "checkpoints": _hashes(checkpoints)},
+        outputs=["features"],
+        do=extract,
+    )
+    return FeatureStore.open(out)
+
+
+def check_store(
+    store: FeatureStore, examples: Sequence[Example], *, path: Path, fingerprint: str
+) -> FeatureStore:
+    """Return the store if it was made from this data set and holds all the examples.
+
+    Raises
+    ------
+    InputError
+        Otherwise.
+    """
+    stored = store.manifest.get("data_fingerprint")
+    if stored != fingerprint:
+        raise InputError(
+            f"got a feature store of another data set (fingerprint {str(stored)[:12]}), "
+            f"allowed is {fingerprint[:12]}",
+            path=path,
+        )
+    held = set(store.rows["example_id"])
+    lacking = [example.id for example in examples if example.id not in held]
+    if lacking:
+        raise InputError(
+            f"the store lacks {len(lacking)} of {len(examples)} questions, first {lacking[0]}", path=path
+        )
+    return store
+
+
+def _stage_facts(name: str, path: Path) -> dict[str, Any]:
+    meta = json.loads((path / "training.json").read_text())
+    return {
+        "name": name,
+        "n_examples": meta["n_examples"],
+        "steps": meta["n_steps"],
+        "seconds": meta["seconds"],
+        "cpu_seconds": meta["cpu_seconds"],
+        "loss": meta["loss"],
+    }
+
+
+def _hashes(checkpoints: Checkpoints) -> dict[str, str]:
+    """Manifests name the hash of every file, so their own text stands for the checkpoint."""
+    return {
+        stage: digest({"": (path / "manifest.json").read_text()}) for stage, path in checkpoints.paths.items()
+    }
+
+
+def _ids(examples: Iterable[Example]) -> str:
+    return digest({"ids": [example.id for example in examples]})

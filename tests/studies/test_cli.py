@@ -1,0 +1,96 @@
+import errno
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from studies import spec as specs
+from studies.catalog import STUDIES, Study
+from studies.cli import app
+
+runner = CliRunner()
+
+
+@pytest.mark.parametrize("verb", [[], ["list"], ["run"], ["predict"], ["report"], ["data"], ["data", "mini"]])
+def test_help_fits_eighty_columns_and_shows_an_example(
+    verb: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    result = runner.invoke(app, [*verb, "--help"])
+    assert result.exit_code == 0
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    if verb not in ([], ["data"]):
+        assert f"studies {' '.join(verb)}" in " ".join(result.stdout.split())
+        assert "Example" in result.stdout
+
+
+def test_list_names_studies_presets_and_settings() -> None:
+    result = runner.invoke(app, ["list"])
+    assert result.exit_code == 0
+    for name in (*STUDIES, *specs.PRESETS, *specs.setting_names()):
+        assert name in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nothing"], "ensemble_vs_llm"),
+        (["ensemble_vs_llm", "--preset", "fast"], "default, quick"),
+        (["ensemble_vs_llm", "--set", "fold=2"], "folds"),
+        (["ensemble_vs_llm", "--set", "folds=two"], "a whole number"),
+        (["ensemble_vs_llm", "--trials", "-1"], "field trials: got -1, allowed 0 or more"),
+        (["ensemble_vs_llm", "--limit", "0"], "1 or more"),
+        (["ensemble_vs_llm", "--seed", "-1"], "0 or more"),
+    ],
+)
+def test_bad_options_end_with_one_line_and_two(arguments: list[str], told: str, tmp_path: Path) -> None:
+    result = runner.invoke(app, ["run", *arguments, "--out", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert told in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "ensemble_vs_llm", "--trials", "two"], ["run"], ["no-such-verb"]]
+)
+def test_usage_errors_end_with_two(arguments: list[str]) -> None:
+    assert runner.invoke(app, arguments).exit_code == 2
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "run" / "features"))
+
+    monkeypatch.setattr(Study, "run", staticmethod(full))
+    result = runner.invoke(app, ["run", "ensemble_vs_llm", "--out", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert (
+        result.stderr.strip()
+        == f"error: no space left on the disk while writing {tmp_path / 'run' / 'features'}"
+    )
+
+
+def test_the_report_is_the_last_line_and_the_spec_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Study, "run", staticmethod(lambda spec, run, progress, command: run.path / "r.html"))
+    out = tmp_path / "run"
+    result = runner.invoke(
+        app, ["run", "ensemble_vs_llm", "--out", str(out), "--set", "folds=3", "--trials", "5"]
+    )
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == f"report: {out / 'r.html'}"
+    stored = json.loads((out / "spec.json").read_text())
+    assert (stored["folds"], stored["trials"]) == (3, 5)
+    again = runner.invoke(app, ["run", "ensemble_vs_llm", "--out", str(out), "--resume"])
+    assert again.exit_code == 2
+    assert "folds: 3, 4" in again.stderr
+
+
+def test_a_folder_in_use_is_not_overwritten_by_data(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    result = runner.invoke(app, ["data", "mini", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "not empty" in result.stderr
