@@ -1,0 +1,83 @@
+"""Option index out of a free-form response to "give the option's index", counted from 0.
+
+For models that were asked for an index and answered in digits, in words, with the option's own text or with
+an explanation around it. A response that names two options, or an index whose text belongs to another
+option, is unparsed: -1 is a count in the report, a guess would be a wrong feature. Indices in running prose
+without a phrase that announces them are not looked for.
+"""
+
+import re
+from collections.abc import Sequence
+
+from llava_core.inference.parse import parse_letter
+
+_NUMBER_WORDS = {
+    **dict(zip(("zero", "one", "two", "three", "four"), range(5), strict=True)),
+    **dict(zip(("first", "second", "third", "fourth", "fifth"), range(5), strict=True)),
+}
+_EDGES = " \t\r\n\"'`*()[].,:;\u3002\uff1a\uff0c"
+_INDEX = re.compile(r"(?:option|index|answer|choice)?\s*\W{0,3}(\d)", re.IGNORECASE)
+_LABELLED = re.compile(r"\[?(\d)\]?\s*[.:\uff1a)]\s*(\S.*)", re.DOTALL)
+# The phrases of English and Chinese prompts; up to six signs or a copula may stand before the index.
+_ANNOUNCED = re.compile(
+    r"(?:answer|option(?:\s+index)?|index|choice|答案|选项编号|选项索引|索引)"
+    r"[\s\]*:\uff1a]{0,6}(?:is|为|是)?[\s\[(*:\uff1a]{0,6}(\d)(?![\d/:.,]\d)",
+    re.IGNORECASE,
+)
+
+
+def parse_index(text: str, options: Sequence[str]) -> int:
+    """Return the option that a free-form response names, -1 where it names none or more than one.
+
+    Parameters
+    ----------
+    text : str
+        What the model wrote.
+    options : sequence of str
+        The options in the order the model saw.
+
+    Returns
+    -------
+    int
+        Index from 0, or -1.
+
+    Examples
+    --------
+    >>> [parse_index(text, ["repel", "attract"]) for text in (" 1. ", "one", "repel.", "1. attract")]
+    [1, 1, 0, 1]
+    >>> [parse_index(text, ["repel", "attract"]) for text in ("1. repel", "7", "0, 1", "")]
+    [-1, -1, -1, -1]
+    >>> parse_index("They share a pole, so they repel. Answer: 0", ["repel", "attract"])
+    0
+    """
+    whole = text.strip(_EDGES)
+    named = _option_of(whole, options)
+    index = _INDEX.fullmatch(whole)
+    if index is not None:
+        return _within(int(index[1]), options)
+    if named >= 0:
+        return named
+    words = whole.lower().removeprefix("the ").removeprefix("option ").removesuffix(" option")
+    if words in _NUMBER_WORDS:
+        return _within(_NUMBER_WORDS[words], options)
+    letter = parse_letter(whole, len(options))
+    if letter >= 0:
+        return _within(letter, options)
+    labelled = _LABELLED.fullmatch(whole)
+    if labelled is not None:
+        named = _option_of(labelled[2].strip(_EDGES), options)
+        if named >= 0:
+            return named if named == int(labelled[1]) else -1
+    announced = {int(digit) for digit in _ANNOUNCED.findall(text)}
+    return _within(announced.pop(), options) if len(announced) == 1 else -1
+
+
+def _option_of(text: str, options: Sequence[str]) -> int:
+    """Return the one option with this text, ignoring case and signs at the edges; -1 if not exactly one."""
+    wanted = text.casefold()
+    hits = [index for index, option in enumerate(options) if option.strip(_EDGES).casefold() == wanted]
+    return hits[0] if len(hits) == 1 and wanted else -1
+
+
+def _within(index: int, options: Sequence[str]) -> int:
+    return index if index < len(options) else -1

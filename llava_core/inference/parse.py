@@ -1,0 +1,47 @@
+"""The answer letter out of generated text, by LLaVA's strict rules for ScienceQA.
+
+Source: LLaVA ``llava/eval/eval_science_qa.py`` (from October 2023 on), in its order: the text is a letter;
+it starts with a letter and ". "; it says "The answer is X." exactly once. Nothing else is guessed at.
+"""
+
+import re
+
+LETTERS = "ABCDE"
+UNPARSED = -1
+
+_ANNOUNCED = re.compile(r"The answer is ([A-Z]).")  # the last sign is any, as in the source
+
+
+def parse_letter(text: str, n_options: int) -> int:
+    """Return the option index that a text states, -1 where it states none within the options.
+
+    Parameters
+    ----------
+    text : str
+        Generated text.
+    n_options : int
+        Options of the question, 2 to 5.
+
+    Returns
+    -------
+    int
+        Index from 0, or -1.
+
+    References
+    ----------
+    LLaVA repository, ``llava/eval/eval_science_qa.py``.
+
+    Examples
+    --------
+    >>> [parse_letter(text, 3) for text in ("B", "C. a magnet", "So it floats. The answer is A.", "D")]
+    [1, 2, 0, -1]
+    """
+    if text in tuple(LETTERS) or (text[:1] in tuple(LETTERS) and text[1:3] == ". "):
+        letter = text[0]
+    else:
+        stated = _ANNOUNCED.findall(text)
+        if len(stated) != 1:
+            return UNPARSED
+        letter = stated[0]
+    index = LETTERS.find(letter)
+    return index if index < n_options else UNPARSED
