@@ -7,15 +7,14 @@ temperature that is chosen on val; the choice of an option does not depend on it
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from studies.catalog.ground import Ground, save_prediction
 from studies.catalog.ladder import chance, try_method
+from studies.catalog.untrained import by_rate, choose_temperature, position_rates, softmax
 from studies.rundir import Facts
 
 MEAN_LOGPROB = 1
 """Place of the mean log-likelihood per token in the block ``option_logprob`` (sum, mean, n_tokens)."""
-TEMPERATURES = tuple(float(t) for t in np.geomspace(0.02, 5.0, 40))
 
 
 def fit_baselines(ground: Ground) -> dict[str, Facts]:
@@ -42,29 +41,6 @@ def fit_baselines(ground: Ground) -> dict[str, Facts]:
     }
 
 
-def position_rates(
-    option_index: NDArray[np.int64], questions: NDArray[np.int64], y: NDArray[np.int8]
-) -> NDArray[np.float64]:
-    """Return how often each position is right where it is offered, (n_positions,), smoothed by one."""
-    sizes = np.bincount(questions)[questions]
-    right = np.bincount(option_index, weights=y)
-    offered = np.bincount(option_index)
-    guessed = np.bincount(option_index, weights=1 / sizes)
-    return np.asarray((right + guessed / offered) / (offered + 1), dtype=np.float64)
-
-
-def by_rate(
-    rate: NDArray[np.float64], option_index: NDArray[np.int64], questions: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the rate of each option's position as a probability within its question.
-
-    A position that training never had takes the rate of the last one it had.
-    """
-    known = np.minimum(option_index, len(rate) - 1)
-    raw = rate[known]
-    return np.asarray(raw / np.bincount(questions, weights=raw)[questions], dtype=np.float64)
-
-
 def answer_with_llava(ground: Ground) -> dict[str, Facts]:
     """Write LLaVA's own predictions from the stored likelihoods and generated answers."""
     frame, questions = ground.scored.frame, ground.scored.questions
@@ -87,26 +63,3 @@ def answer_with_llava(ground: Ground) -> dict[str, Facts]:
 
         found["llava_generated"] = try_method(ground, "llava_generated", by_generation)
     return found
-
-
-def softmax(score: NDArray[np.float64], questions: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the softmax of scores within each question, (n_rows,)."""
-    top = np.full(int(questions.max()) + 1, -np.inf)
-    np.maximum.at(top, questions, score)
-    raw = np.exp(score - top[questions])
-    return np.asarray(raw / np.bincount(questions, weights=raw)[questions], dtype=np.float64)
-
-
-def choose_temperature(
-    score: NDArray[np.float64],
-    questions: NDArray[np.int64],
-    y: NDArray[np.int8],
-    *,
-    judged: NDArray[np.bool_],
-) -> float:
-    """Return the temperature with the least log-loss on the judged rows; 1 where there are none."""
-    if not judged.any():
-        return 1.0
-    right = judged & (y == 1)
-    losses = [-np.log(softmax(score / t, questions)[right] + 1e-15).mean() for t in TEMPERATURES]
-    return TEMPERATURES[int(np.argmin(losses))]

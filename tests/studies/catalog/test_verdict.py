@@ -1,0 +1,60 @@
+from typing import Any
+
+from studies.catalog.verdict import verdict
+
+
+def method(name: str, value: float, kind: str = "ladder", **more: Any) -> dict[str, Any]:
+    accuracy = {"value": value, "low": value - 0.02, "high": value + 0.02, "level": 0.95, "n": 1000}
+    return {
+        "name": name,
+        "label": name,
+        "kind": kind,
+        "status": "ok",
+        "error": None,
+        "accuracy": accuracy,
+        **more,
+    }
+
+
+def comparison(a: str, b: str, value: float, half: float) -> dict[str, Any]:
+    return {
+        "a": a,
+        "b": b,
+        "difference": {"value": value, "low": value - half, "high": value + half},
+        "gains": 50,
+        "losses": 20,
+    }
+
+
+def say(methods: list[dict[str, Any]], comparisons: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    return verdict(methods, comparisons, evaluated_on="test part", reference="llava", **more)
+
+
+def test_words_follow_the_interval_not_the_sign() -> None:
+    methods = [method("xgboost", 0.75), method("llava", 0.70, "llm")]
+    for half, word in ((0.01, "a clear gain"), (0.06, "open")):
+        assert word in say(methods, [comparison("xgboost", "llava", 0.05, half)])["sentence"]
+    assert "a clear loss" in say(methods, [comparison("xgboost", "llava", -0.05, 0.01)])["sentence"]
+
+
+def test_the_best_ensemble_is_named_with_its_count() -> None:
+    told = say([method("xgboost", 0.75), method("stacking", 0.78, "stack"), method("llava", 0.9, "llm")], [])
+    assert told["sentence"].startswith("stacking answers 78.0 % [76.0, 80.0] of 1,000 questions")
+
+
+def test_a_gain_that_needs_shared_families_is_called_so() -> None:
+    methods = [method("xgboost", 0.75), method("llava", 0.70, "llm")]
+    official = [comparison("xgboost", "llava", 0.05, 0.01)]
+    for value, told in ((0.001, True), (0.04, False)):
+        removed = {
+            "methods": [method("xgboost", 0.70 + value)],
+            "comparisons": [comparison("xgboost", "llava", value, 0.01)],
+        }
+        details = " ".join(say(methods, official, removed=removed)["details"])
+        assert ("lives only in the official split" in details) is told
+
+
+def test_failures_are_told() -> None:
+    broken = method("lightgbm", 0.33, status="failed", error="ValueError: no")
+    assert "lightgbm failed" in " ".join(say([method("xgboost", 0.75), broken], [])["details"])
+    assert "every method" in say([broken], [])["sentence"]
