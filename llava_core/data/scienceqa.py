@@ -4,7 +4,7 @@ A folder holds ``problems.json`` (question id to record) and, each optional, ``p
 ``captions.json``, ``ocrs.json`` and ``images/{split}/{id}/image.png``. Two further fields of a record are
 read where they stand: ``family`` wins over the computed family, ``slice`` names a slice of the test part.
 Other images of a question folder (``choice_0.png``) are left out, as in LLaVA. Image files are found and
-hashed here, not decoded: see `llava_core.data.images` for that.
+hashed here, not decoded: see `llava_core.data.image_files.check_images` for that.
 """
 
 import ast
@@ -17,6 +17,8 @@ from typing import Any
 
 from llava_core.data.example import Dataset, Example, Gap
 from llava_core.data.families import assign_families
+from llava_core.data.image_files import hash_images
+from llava_core.data.json_file import json_type, read_json_object
 from llava_core.errors import InputError
 
 OCR_MIN_CONFIDENCE = 0.2
@@ -24,7 +26,7 @@ OCR_MIN_CONFIDENCE = 0.2
 
 _TEXT_FIELDS = ("hint", "subject", "topic", "category", "skill", "grade", "task", "lecture", "solution")
 _COUNTED_FIELDS = ("subject", "grade", "topic", "lecture", "solution")
-_HINT_NOTE = "an empty hint of an image question means unknown, not absent"
+_HINT = "hint of image questions"
 
 
 def load_scienceqa(root: Path) -> Dataset:
@@ -51,12 +53,17 @@ def load_scienceqa(root: Path) -> Dataset:
     problems = read_json_object(path)
     splits = _split_of(root, problems)
     captions = _side_file(root / "captions.json", "captions")
+    for pid, caption in captions.items():
+        if not isinstance(caption, str):
+            raise InputError(
+                f"got {caption!r}, allowed is text", path=root / "captions.json", record=pid, field="captions"
+            )
     ocrs = _side_file(root / "ocrs.json", "texts")
 
     for pid, record in problems.items():
         _check_record(path, pid, record)
     files = {pid: _image_file(root, pid, record, splits.get(pid)) for pid, record in problems.items()}
-    hashes = {pid: hashlib.sha256(f.read_bytes()).hexdigest() if f else None for pid, f in files.items()}
+    hashes = dict(zip(files, hash_images(files.values()), strict=True))
     computed = assign_families(
         list(problems), [record["question"] for record in problems.values()], list(hashes.values())
     )
@@ -73,7 +80,7 @@ def load_scienceqa(root: Path) -> Dataset:
             caption=captions.get(pid) or None,
             ocr=_ocr_text(root / "ocrs.json", pid, ocrs.get(pid)),
             slice=record.get("slice"),
-            **{name: record.get(name) or None for name in _TEXT_FIELDS},
+            **_texts(record),
         )
         for (pid, record), family in zip(problems.items(), computed, strict=True)
     )
@@ -85,31 +92,6 @@ def load_scienceqa(root: Path) -> Dataset:
     )
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file whose top level is an object.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, is not UTF-8 JSON, or holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError("no such file", path=path) from None
-    except NotADirectoryError:
-        raise InputError("its folder is a file", path=path) from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8 text (byte {error.start})", path=path) from None
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"broken JSON at line {error.lineno}, column {error.colno}: {error.msg}", path=path
-        ) from None
-    if not isinstance(content, dict):
-        raise InputError(f"got a JSON {type(content).__name__}, allowed is an object", path=path)
-    return content
-
-
 def _check_record(path: Path, pid: str, record: Any) -> None:
     """Raise unless the record has the official fields, each of its type."""
 
@@ -117,7 +99,7 @@ def _check_record(path: Path, pid: str, record: Any) -> None:
         return InputError(problem, path=path, record=pid, field=field)
 
     if not isinstance(record, dict):
-        raise InputError(f"got {type(record).__name__}, allowed is an object", path=path, record=pid)
+        raise InputError(f"got {json_type(record)}, allowed is an object", path=path, record=pid)
     if not isinstance(record.get("question"), str):
         raise fail("question", f"got {record.get('question')!r}, allowed is text")
     choices = record.get("choices")
@@ -141,6 +123,11 @@ def _check_record(path: Path, pid: str, record: Any) -> None:
             raise fail(field, f"got {value!r}, allowed is text")
 
 
+def _texts(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the text fields; an empty text says as little as a missing one."""
+    return {name: record.get(name) or None for name in _TEXT_FIELDS}
+
+
 def _split_of(root: Path, problems: Mapping[str, Any]) -> dict[str, str]:
     """Return the part of each question: its own field, else where ``pid_splits.json`` lists it."""
     splits = {
@@ -151,13 +138,17 @@ def _split_of(root: Path, problems: Mapping[str, Any]) -> dict[str, str]:
     path = root / "pid_splits.json"
     if not path.exists():
         return splits
+    own = set(splits.values())
     for name, pids in read_json_object(path).items():
         if not isinstance(pids, list):
-            raise InputError(f"got {type(pids).__name__}, allowed is a list of ids", path=path, field=name)
+            raise InputError(f"got {json_type(pids)}, allowed is a list of ids", path=path, field=name)
         for pid in pids:
-            if pid not in problems:
+            if not isinstance(pid, str) or pid not in problems:
                 raise InputError(f"got id {pid!r}, which problems.json does not have", path=path, field=name)
-            splits.setdefault(pid, name)
+            if splits.setdefault(pid, name) != name and name in own:
+                raise InputError(
+                    f"got id {pid!r}, whose own field split is {splits[pid]!r}", path=path, field=name
+                )
     return splits
 
 
@@ -167,7 +158,7 @@ def _side_file(path: Path, key: str) -> dict[str, Any]:
         return {}
     content = read_json_object(path).get(key)
     if not isinstance(content, dict):
-        raise InputError(f"got {type(content).__name__}, allowed is an object", path=path, field=key)
+        raise InputError(f"got {json_type(content)}, allowed is an object", path=path, field=key)
     return content
 
 
@@ -184,9 +175,9 @@ def _ocr_text(path: Path, pid: str, literal: object) -> str | None:
     if not literal:
         return None
     try:
-        readings = ast.literal_eval(literal) if isinstance(literal, str) else literal
+        readings: Any = ast.literal_eval(literal) if isinstance(literal, str) else literal
         texts = [str(text) for _, text, confidence in readings if confidence >= OCR_MIN_CONFIDENCE]
-    except (ValueError, SyntaxError, TypeError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise InputError(
             "got text that is no list of (box, text, confidence)", path=path, record=pid, field="texts"
         ) from None
@@ -205,20 +196,30 @@ def _gaps(examples: tuple[Example, ...]) -> tuple[Gap, ...]:
         split = example.split or "all"
         lacks = {name: getattr(example, name) is None for name in _COUNTED_FIELDS}
         if example.has_image:
-            lacks["hint of image questions"] = example.hint is None
+            lacks[_HINT] = example.hint is None
             lacks["caption"] = example.caption is None
             lacks["image file"] = example.image is None
         for what, is_missing in lacks.items():
             of[what, split] += 1
             missing[what, split] += is_missing
+    hinted = {split: 1 - missing[what, split] / n for (what, split), n in of.items() if what == _HINT}
     return tuple(
         Gap(
             what=what,
             split=split,
             missing=missing[what, split],
             of=n,
-            note=_HINT_NOTE if what.startswith("hint") else "",
+            note=_hint_note(hinted[split], max(hinted.values())) if what == _HINT else "",
         )
         for (what, split), n in of.items()
         if missing[what, split]
     )
+
+
+def _hint_note(share: float, highest: float) -> str:
+    """Return what an empty hint means: unknown where far fewer questions carry one than in another split."""
+    if 2 * share < highest:
+        return (
+            f"{share:.0%} carry a hint here, {highest:.0%} in another split: empty means unknown, not absent"
+        )
+    return "empty means that there is none"
