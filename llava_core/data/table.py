@@ -6,10 +6,10 @@ solution``). ``answer`` counts from 0; null or absent means unlabelled. ``image`
 file. Further columns go to ``Example.extra``: a list of numbers is a vector of the question, a list with one
 list of numbers per option holds a vector of each option.
 
-An option table (recognised by ``option`` instead of ``options``) has one row per option: ``id option correct``, where
-``option`` is a text, or a number where there are no texts. Fields of a question file may stand in it too,
-equal in all rows of a question. Every further column is the user's own, a number or a list of numbers per
-row, and becomes ``Example.extra[column]``: float32, shape (n_options, width), NaN where null.
+An option table (it has ``option`` instead of ``options``) has one row per option: ``id option correct``,
+where ``option`` is a text, or a number where there are no texts. Fields of a question file may stand in it
+too, equal in all rows of a question. Every further column is the user's own, a number or a list of numbers
+per row, and becomes ``Example.extra[column]``: float32, shape (n_options, width), NaN where null.
 
 Without ``group``, families come from question text and image (`llava_core.data.families`); a question
 without a text and an image is a family of its own. Left out: CSV, whose cells do not say what is a list.

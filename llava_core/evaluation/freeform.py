@@ -18,6 +18,7 @@ _NUMBER_WORDS = {
 _EDGES = " \t\r\n\"'`*()[].,:;\u3002\uff1a\uff0c"
 _INDEX = re.compile(r"(?:option|index|answer|choice)?\s*\W{0,3}(\d)", re.IGNORECASE)
 _LABELLED = re.compile(r"\[?(\d)\]?\s*[.:\uff1a)]\s*(\S.*)", re.DOTALL)
+_INTRODUCTION = re.compile(r"^.*(?:answer(?:\s+is)?|答案(?:是|为)?|\[选项\])[\s\]*:\uff1a]+", re.IGNORECASE)
 # The phrases of English and Chinese prompts; up to six signs or a copula may stand before the index.
 _ANNOUNCED = re.compile(
     r"(?:answer|option(?:\s+index)?|index|choice|答案|选项编号|选项索引|索引)"
@@ -50,26 +51,37 @@ def parse_index(text: str, options: Sequence[str]) -> int:
     >>> parse_index("They share a pole, so they repel. Answer: 0", ["repel", "attract"])
     0
     """
-    whole = text.strip(_EDGES)
-    named = _option_of(whole, options)
-    index = _INDEX.fullmatch(whole)
+    whole = _short_answer(text.strip(_EDGES), options)
+    if whole is not None:
+        return whole
+    last = text.strip().rpartition("\n")[2]
+    closing = _short_answer(_INTRODUCTION.sub("", last).strip(_EDGES), options)
+    if closing is not None:
+        return closing
+    announced = {int(digit) for digit in _ANNOUNCED.findall(text)}
+    return _within(announced.pop(), options) if len(announced) == 1 else -1
+
+
+def _short_answer(text: str, options: Sequence[str]) -> int | None:
+    """Return what a text without an explanation says: an option, -1 for a wrong one, None for neither."""
+    index = _INDEX.fullmatch(text)
     if index is not None:
         return _within(int(index[1]), options)
+    named = _option_of(text, options)
     if named >= 0:
         return named
-    words = whole.lower().removeprefix("the ").removeprefix("option ").removesuffix(" option")
+    words = text.lower().removeprefix("the ").removeprefix("option ").removesuffix(" option")
     if words in _NUMBER_WORDS:
         return _within(_NUMBER_WORDS[words], options)
-    letter = parse_letter(whole, len(options))
+    letter = parse_letter(text, len(options))
     if letter >= 0:
-        return _within(letter, options)
-    labelled = _LABELLED.fullmatch(whole)
+        return letter
+    labelled = _LABELLED.fullmatch(text)
     if labelled is not None:
         named = _option_of(labelled[2].strip(_EDGES), options)
         if named >= 0:
             return named if named == int(labelled[1]) else -1
-    announced = {int(digit) for digit in _ANNOUNCED.findall(text)}
-    return _within(announced.pop(), options) if len(announced) == 1 else -1
+    return None
 
 
 def _option_of(text: str, options: Sequence[str]) -> int:
