@@ -90,18 +90,18 @@ def _texts(path: Path, rows: Sequence[Record]) -> list[str]:
 
     A number as text would tell every model the position of the option.
     """
-    kinds = {isinstance(row.fields["option"], str) for row in rows}
-    if kinds == {True}:
-        return [row.fields["option"] for row in rows]
+    texts = isinstance(rows[0].fields["option"], str)
     for row in rows:
         value = row.fields["option"]
-        if isinstance(value, bool) or not isinstance(value, int) or len(kinds) > 1:
+        if isinstance(value, bool) or not isinstance(value, str if texts else int):
             raise InputError(
                 f"got {value!r}, allowed are texts in all rows of a question, or whole numbers in all",
                 path=path,
                 record=row.where,
                 field="option",
             )
+    if texts:
+        return [row.fields["option"] for row in rows]
     return [""] * len(rows)
 
 

@@ -22,7 +22,7 @@ class Record:
     where: str
     """Line or row, counted from 1."""
     fields: Mapping[str, Any]
-    """Columns with a value; a null column is absent."""
+    """Columns with a value; a null column is absent, and so is a NaN in parquet."""
 
 
 def read_records(path: Path) -> list[Record]:
@@ -98,5 +98,7 @@ def _values(column: Any) -> list[Any]:
     is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if is_list and (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
         return list(column.to_pandas())
+    if pa.types.is_floating(kind):  # pandas writes a missing number as NaN
+        return [None if value != value else value for value in column.to_pylist()]
     values: list[Any] = column.to_pylist()
     return values

@@ -62,6 +62,7 @@ def load_scienceqa(root: Path) -> Dataset:
 
     for pid, record in problems.items():
         _check_record(path, pid, record)
+    _check_families(path, problems)
     files = {pid: _image_file(root, pid, record, splits.get(pid)) for pid, record in problems.items()}
     hashes = dict(zip(files, hash_images(files.values()), strict=True))
     computed = assign_families(
@@ -121,6 +122,19 @@ def _check_record(path: Path, pid: str, record: Any) -> None:
         value = record.get(field)
         if value is not None and not isinstance(value, str):
             raise fail(field, f"got {value!r}, allowed is text")
+
+
+def _check_families(path: Path, problems: Mapping[str, Any]) -> None:
+    """Raise where some records name their family and some do not: a computed family could part the two."""
+    without = [pid for pid, record in problems.items() if not record.get("family")]
+    if without and len(without) < len(problems):
+        raise InputError(
+            f"is missing here and in {len(without) - 1} more of {len(problems)} questions, "
+            "allowed is a family for all questions or for none",
+            path=path,
+            record=without[0],
+            field="family",
+        )
 
 
 def _texts(record: Mapping[str, Any]) -> dict[str, Any]:

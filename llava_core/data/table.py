@@ -17,6 +17,7 @@ without a text and an image is a family of its own. Left out: CSV, whose cells d
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,12 @@ def load_table(path: Path) -> Dataset:
     records = read_records(path)
     if any("option" in record.fields and "options" not in record.fields for record in records):
         records = questions_of(path, records, question_fields=_QUESTION_FIELDS)
+    records = [_whole_answer(record) for record in records]
     for record in records:
         _check(path, record)
     _check_ids(path, records)
-    _check_splits(path, records)
+    for field in ("group", "split"):
+        _check_all_or_none(path, records, field)
     _check_widths(path, records)
 
     images = [_image(path, record) for record in records]
@@ -104,6 +107,14 @@ def _example(record: Record, *, example_id: str, image: Path | None, family: str
         extra={name: value for name, value in fields.items() if name not in named},
         **{name: fields.get(name) or None for name in TEXT_FIELDS},
     )
+
+
+def _whole_answer(record: Record) -> Record:
+    """Return the record with 1.0 as 1: pandas writes whole numbers so where some are missing."""
+    answer = record.fields.get("answer")
+    if isinstance(answer, float) and answer.is_integer():
+        return replace(record, fields={**record.fields, "answer": int(answer)})
+    return record
 
 
 def _check(path: Path, record: Record) -> None:
@@ -148,16 +159,16 @@ def _check_ids(path: Path, records: Sequence[Record]) -> None:
             )
 
 
-def _check_splits(path: Path, records: Sequence[Record]) -> None:
-    """Raise where some records say their split and some do not: a guess would move questions."""
-    without = [record for record in records if "split" not in record.fields]
+def _check_all_or_none(path: Path, records: Sequence[Record], field: str) -> None:
+    """Raise where some records have a field and some do not: a guess would part what belongs together."""
+    without = [record for record in records if field not in record.fields]
     if without and len(without) < len(records):
         raise InputError(
             f"is missing here and in {len(without) - 1} more of {len(records)} questions, "
-            "allowed is a split for all questions or for none",
+            f"allowed is a {field} for all questions or for none",
             path=path,
             record=without[0].where,
-            field="split",
+            field=field,
         )
 
 
