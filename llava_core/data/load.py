@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from llava_core.data.example import Dataset
+from llava_core.data.image_files import check_images
 from llava_core.data.records import SUFFIXES
 from llava_core.data.scienceqa import load_scienceqa
 from llava_core.data.table import load_table
@@ -10,7 +11,7 @@ from llava_core.errors import InputError
 
 
 def load_dataset(path: Path) -> Dataset:
-    """Read a folder in ScienceQA's layout, or a JSONL or parquet file.
+    """Read a folder in ScienceQA's layout, or a JSONL or parquet file, and check its images.
 
     Parameters
     ----------
@@ -20,9 +21,15 @@ def load_dataset(path: Path) -> Dataset:
     Raises
     ------
     InputError
-        If there is nothing, or something of another type, or its content is faulty.
+        If there is nothing, something of another type, or its content is faulty, an image included.
     """
     path = Path(path)
+    dataset = _read(path)
+    check_images(dataset)
+    return dataset
+
+
+def _read(path: Path) -> Dataset:
     if path.is_dir():
         return load_scienceqa(path)
     if not path.exists():
