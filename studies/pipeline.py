@@ -14,6 +14,7 @@ from typing import Any
 from llava_core.features.store import FeatureStore
 
 from llava_core.data.example import Dataset, Example
+from llava_core.data.load import load_dataset
 from llava_core.errors import InputError
 from studies.progress import Progress, Tick
 from studies.rundir import Facts, RunDir, digest, remove
@@ -36,11 +37,8 @@ class Checkpoints:
 
 def load_data(spec: StudySpec, run: RunDir, progress: Progress) -> Dataset:
     """Return the data set of the run, writing the bundled one into the run folder where none is given."""
-    from llava_core.data.load import load_dataset
-
     if spec.data is not None:
-        progress.stage(f"read {spec.data.name}")
-        return load_dataset(spec.data)
+        return load_file(spec.data, progress)
     folder = run.path / "data"
 
     def write() -> None:
@@ -53,7 +51,13 @@ def load_data(spec: StudySpec, run: RunDir, progress: Progress) -> Dataset:
     run.step(
         "data", inputs={"seed": DATA_SEED, "version": version("llava-ensembles")}, outputs=["data"], do=write
     )
-    return load_dataset(folder)
+    return load_file(folder, progress)
+
+
+def load_file(path: Path, progress: Progress) -> Dataset:
+    """Return the data set in a folder or file."""
+    progress.stage(f"read {path.name}")
+    return load_dataset(path)
 
 
 def bring_checkpoints(
@@ -135,15 +139,7 @@ def bring_store(
     out = run.path / "features"
 
     def extract() -> None:
-        from llava_core.features.extract import extract_features
-
-        extract_features(
-            checkpoints.paths,
-            examples,
-            out,
-            data_fingerprint=fingerprint,
-            progress=progress.stage("extract features"),
-        )
+        extract_with(checkpoints, examples, out, fingerprint=fingerprint, progress=progress)
 
     run.step(
         "features",
@@ -152,6 +148,30 @@ def bring_store(
         do=extract,
     )
     return FeatureStore.open(out)
+
+
+def extract_with(
+    checkpoints: Checkpoints, examples: Sequence[Example], out: Path, *, fingerprint: str, progress: Progress
+) -> FeatureStore:
+    """Extract the features of examples into a new store and return it."""
+    from llava_core.features.extract import extract_features
+
+    extract_features(
+        checkpoints.paths,
+        examples,
+        out,
+        data_fingerprint=fingerprint,
+        progress=progress.stage("extract features"),
+    )
+    return FeatureStore.open(out)
+
+
+def run_checkpoints(spec: StudySpec, run_path: Path) -> Checkpoints | None:
+    """Return the LLaVA that a finished run used: the given one, its own, or None."""
+    if spec.llava is not None:
+        return Checkpoints(paths={"finetune": spec.llava})
+    paths = {stage: run_path / "checkpoint" / stage for stage in STAGES}
+    return Checkpoints(paths=paths) if all(path.is_dir() for path in paths.values()) else None
 
 
 def check_store(

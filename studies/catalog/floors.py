@@ -12,7 +12,7 @@ from ensembles.registry import MEMBERS
 from studies import stats
 from studies.catalog.audit import Check, noise_labels
 from studies.catalog.ground import Ground
-from studies.catalog.predictor import read_method
+from studies.catalog.saved import read_method
 from studies.predictions import shares
 from studies.rundir import Facts
 
@@ -71,7 +71,7 @@ def option_order(ground: Ground, method: str) -> Check:
         )
         question = ground.scored.questions[rows]
         order = np.lexsort((rng.random(len(rows)), question))
-        predict = read_method(ground.run.path, method)
+        predict = read_method(ground.run.path, method).predict
         frame = ground.scored.frame.iloc[rows]
         straight = predict(frame.reset_index(drop=True), question)
         shuffled = predict(frame.iloc[order].reset_index(drop=True), question[order])

@@ -7,7 +7,6 @@ folder, memory-mapped, and shared by all methods. Tuning and stacking encode wit
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -18,6 +17,7 @@ from ensembles.persist import save_model
 from ensembles.splits import family_folds
 from llava_core.data.example import Example
 from studies.catalog.protocol import Protocol
+from studies.catalog.saved import ENCODER, MODEL_FILE, MODELS
 from studies.design import DesignEncoder, OptionTable, option_table
 from studies.design.encoder import available_blocks
 from studies.design.table import Answers, Store
@@ -51,6 +51,9 @@ class Ground:
     folds: tuple[Fold, ...]
     """Rows of ``fitted`` to learn from and to be judged on, in tuning."""
     memory_keep: str
+    captions: bool
+    """Whether captions are shown."""
+    has_store: bool
 
     @property
     def blocks(self) -> list[str]:
@@ -128,6 +131,8 @@ def lay_ground(
         is_val=np.isin(scored.example_ids, [example.id for example in protocol.val]),
         folds=folds,
         memory_keep=keep,
+        captions=protocol.captions,
+        has_store=store is not None,
     )
 
 
@@ -150,7 +155,7 @@ class Encoded:
 
 def encode(ground: Ground) -> Encoded:
     """Fit the encoder of all blocks on the fitted rows, save it, and encode all rows."""
-    folder, model = ground.place("design", "all"), ground.place("models", "encoder")
+    folder, model = ground.place("design", "all"), ground.place(MODELS, ENCODER)
     path = ground.run.path / folder
 
     def do() -> Facts:
@@ -162,8 +167,8 @@ def encode(ground: Ground) -> Encoded:
         path.mkdir(parents=True, exist_ok=True)
         np.save(path / "fitted.npy", fitted)
         np.save(path / "scored.npy", scored)
-        (ground.run.path / model).parent.mkdir(exist_ok=True)
-        save_model(encoder, ground.run.path / model)
+        (ground.run.path / model).mkdir(parents=True, exist_ok=True)
+        save_model(encoder, ground.run.path / model / MODEL_FILE)
         return {"seconds": seconds, "feature_blocks": list(encoder.feature_blocks_)}
 
     facts = ground.step("encode", do, outputs=[folder, model], blocks=ground.blocks)
@@ -208,12 +213,6 @@ def gather_predictions(run: RunDir, methods: Sequence[str]) -> pd.DataFrame:
 def file_name(name: str) -> str:
     """Return a method's name as a file name."""
     return re.sub(r"[^\w.-]", "_", name)
-
-
-def size_on_disk(path: Path) -> int:
-    """Return the bytes of a file or of all files in a folder."""
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return sum(file.stat().st_size for file in files)
 
 
 def _ids(examples: Sequence[Example]) -> str:

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensembles.choice import question_probabilities
-from ensembles.persist import save_model
 from ensembles.registry import MEMBERS
 from ensembles.tuning import tune
 from llava_core.errors import InputError
-from studies.catalog.ground import Encoded, Ground, file_name, save_prediction, size_on_disk
-from studies.catalog.predictor import METHOD_FILE, MODEL_FILE
+from studies.catalog.ground import Encoded, Ground, file_name, save_prediction
+from studies.catalog.saved import Needs, save_method
 from studies.progress import Progress
-from studies.rundir import Facts, write_json
+from studies.rundir import Facts
 
 LADDER = ("decision_tree", "random_forest", "xgboost", "lightgbm", "forest_of_xgboost")
 Params = Mapping[str, Any]
@@ -146,11 +145,8 @@ def fit_member(
         }
         save_prediction(ground, name, prob=prob)
         if save:
-            path = ground.run.path / folder
-            path.mkdir(parents=True, exist_ok=True)
-            save_model(estimator, path / MODEL_FILE)
-            write_json(path / METHOD_FILE, {"encoder": "encoder", "columns": columns.tolist()})
-            facts["size_bytes"] = size_on_disk(path)
+            needs = Needs(columns=tuple(columns.tolist()), captions=ground.captions, store=ground.has_store)
+            facts["size_bytes"] = save_method(ground.run.path / folder, estimator, needs)
         return facts
 
     return try_method(

@@ -1,15 +1,25 @@
-"""`studies predict`: the models of a run on questions without labels [edge]."""
+"""`studies predict`: the models of a run on other questions, labelled or not [edge]."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from llava_core.data.example import Dataset
 from llava_core.errors import InputError
+from llava_core.evaluation.answers import PublishedAnswers, read_answers
+from llava_core.features.store import FeatureStore
 from studies.catalog.outputs import read_summary
-from studies.catalog.predictor import read_method
+from studies.catalog.published import MEMBERS_BLOCK
+from studies.catalog.saved import SavedMethod, read_method
+from studies.design import OptionTable, option_table
+from studies.pipeline import check_store, extract_with, load_file, run_checkpoints
 from studies.predictions import build_predictions, write_predictions
 from studies.progress import Progress
+from studies.rundir import SPEC_FILE
+from studies.spec import from_json
 
 
 def predict_with(
@@ -29,14 +39,14 @@ def predict_with(
     run_path : Path
         Folder of a finished run.
     data : Path
-        Data set, labelled or not; labels are not looked at.
+        Data set; labels are not looked at, only noted in the table.
     out : Path
         Parquet file to write.
     progress : Progress
     llm_answers : sequence of Path
-        For a method that reads published answers: the same models as in the run, by file name.
+        For a method that reads published answers: files of the same names as in the run.
     features : Path, optional
-        Feature store of the questions, for a method that reads LLaVA's features. Without it, they are
+        Feature store of the questions, for a method that reads LLaVA's features; without it they are
         extracted with the run's own LLaVA.
     method : str, optional
         The run's own choice if not given.
@@ -46,29 +56,78 @@ def predict_with(
     InputError
         If the run, the method, or something the method needs is missing.
     """
-    from llava_core.data.load import load_dataset
-    from llava_core.evaluation.scienceqa import read_answers
-    from studies.design import option_table
-
     summary = read_summary(run_path)
     name = method or summary["choice"]["method"]
-    predict = read_method(run_path, name)
-    progress.stage(f"read {data.name}")
-    dataset = load_dataset(data)
-    answers = [read_answers(path, dataset) for path in llm_answers]
+    saved = read_method(run_path, name)
+    dataset = load_file(data, progress)
+    needs = saved.needs
+    answers = _needed_answers(needs.answers, [read_answers(path, dataset) for path in llm_answers])
     examples = dataset.examples
-    table = option_table(examples, answers=answers)
+    if not needs.captions:
+        examples = tuple(replace(example, caption=None) for example in examples)
+    members = {member: read_method(run_path, member) for member in needs.members}
+    store = None
+    if needs.store or any(member.needs.store for member in members.values()):
+        store = _features(run_path, dataset, features, out=out, progress=progress)
+    plain = option_table(examples, store=store)
+    table = option_table(examples, store=store if needs.store else None, answers=answers)
+    if members:
+        tick = progress.stage("predict with the members")
+        probs = {}
+        for place, (member, fitted) in enumerate(members.items()):
+            probs[member] = _predict(fitted, plain, name=member, data=data)
+            tick(place + 1, len(members))
+        table = table.with_columns(MEMBERS_BLOCK, probs)
     progress.stage(f"predict with {name}")
-    try:
-        prob = predict(table.frame, table.questions)
-    except (KeyError, ValueError) as error:
-        raise InputError(f"method {name} cannot read these questions: {error}", path=data) from None
     frame = build_predictions(
         name,
         example_ids=table.example_ids,
         option_index=table.option_index,
-        y=np.asarray(table.y),
-        prob=prob,
+        y=table.y,
+        prob=_predict(saved, table, name=name, data=data),
         seed=int(summary["provenance"]["seed"]),
     )
     return write_predictions(frame, out)
+
+
+def _predict(saved: SavedMethod, table: OptionTable, *, name: str, data: Path) -> NDArray[np.float64]:
+    try:
+        return saved.predict(table.frame, table.questions)
+    except (KeyError, ValueError) as error:
+        raise InputError(f"method {name} cannot read these questions: {error}", path=data) from None
+
+
+def _needed_answers(names: Sequence[str], given: Sequence[PublishedAnswers]) -> list[PublishedAnswers]:
+    """Return the answers that a method reads, in its order."""
+    by_name = {file.name: file for file in given}
+    lacking = [name for name in names if name not in by_name]
+    if lacking:
+        raise InputError(
+            f"got answers of {', '.join(by_name) or 'no model'}, the method reads {', '.join(names)}",
+            field="llm-answers",
+        )
+    return [by_name[name] for name in names]
+
+
+def _features(
+    run_path: Path, dataset: Dataset, features: Path | None, *, out: Path, progress: Progress
+) -> FeatureStore:
+    """Return the features of the questions: the given store, or one extracted beside the output."""
+    if features is not None:
+        store = FeatureStore.open(features)
+        return check_store(store, dataset.examples, path=features, fingerprint=dataset.fingerprint)
+    spec = from_json((run_path / SPEC_FILE).read_text(encoding="utf-8"), path=run_path / SPEC_FILE)
+    checkpoints = run_checkpoints(spec, run_path)
+    if checkpoints is None:
+        raise InputError(
+            "the method reads LLaVA's features and the run has no LLaVA to extract them with: "
+            "allowed is --features STORE",
+            path=run_path,
+        )
+    return extract_with(
+        checkpoints,
+        dataset.examples,
+        out.with_name(f"{out.stem}.features"),
+        fingerprint=dataset.fingerprint,
+        progress=progress,
+    )

@@ -49,6 +49,11 @@ class Protocol:
     """What LLaVA is trained on, live; empty outside the bundled data."""
 
     @property
+    def captions(self) -> bool:
+        """Whether train, val and test show their captions."""
+        return self.name != "bundled"
+
+    @property
     def is_ours(self) -> bool:
         """Whether the split is made by us, so that a leak in it is a fault and not a given."""
         return self.name != "official"

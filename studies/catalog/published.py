@@ -14,21 +14,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ensembles.persist import save_model
 from ensembles.splits import family_folds
 from llava_core.data.example import Dataset, Example
 from llava_core.evaluation.answers import PublishedAnswers
-from studies.catalog.ground import Ground, gather_predictions, save_prediction, size_on_disk
+from studies.catalog.ground import Ground, gather_predictions, save_prediction
 from studies.catalog.ladder import LADDER, try_method
-from studies.catalog.predictor import METHOD_FILE, MODEL_FILE
+from studies.catalog.saved import Needs, save_method
 from studies.catalog.stacks import build_stack
 from studies.catalog.votes import as_shares, chosen_options, plurality, ranked
 from studies.design import OptionTable, option_table
 from studies.progress import Progress
-from studies.rundir import Facts, write_json
+from studies.rundir import Facts
 
 MEMBERS_BLOCK = "members"
 """Block of the members' probabilities on test."""
+BLOCKS = ("structure", "overlap", "llm_answer", MEMBERS_BLOCK)
+"""What the stack sees; texts beyond these reach it through the members, which had more to learn from."""
 
 
 def answered_by_all(answers: Sequence[PublishedAnswers]) -> set[str] | None:
@@ -98,7 +99,7 @@ def fit_published(
     methods: dict[str, Facts] = {}
     if not ground.tag:
         methods = _alone(ground, table, chosen, right, folds, answers, inputs)
-    methods["stacking_with_llm"] = _nested(ground, table, folds, inputs, progress)
+    methods["stacking_with_llm"] = _nested(ground, table, folds, answers, inputs, progress)
     return methods
 
 
@@ -141,10 +142,11 @@ def _nested(
     ground: Ground,
     table: OptionTable,
     folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    answers: Sequence[PublishedAnswers],
     inputs: Mapping[str, object],
     progress: Progress,
 ) -> Facts:
-    folder = ground.place("models", "stacking_with_llm")
+    folder = "" if ground.tag else ground.place("models", "stacking_with_llm")
     tick = progress.stage("stack with LLM answers, nested")
 
     def do() -> Facts:
@@ -152,7 +154,7 @@ def _nested(
         prob, seconds = np.full(len(rows.y), np.nan), 0.0
         for place, (train, held_out) in enumerate(folds):
             learn, judge = np.isin(rows.questions, train), np.isin(rows.questions, held_out)
-            stack = build_stack(ground, {}, blocks=None)
+            stack = build_stack(ground, {}, blocks=BLOCKS)
             begun = perf_counter()
             stack.fit(
                 rows.frame[learn].reset_index(drop=True),
@@ -165,23 +167,18 @@ def _nested(
             prob[judge] = stack.predict_proba(held, questions=rows.questions[judge])[:, 1]
             tick(place + 1, len(folds) + 1)
         save_prediction(ground, "stacking_with_llm", prob=prob, fold=_fold_of_rows(rows, folds), table=rows)
-        final = build_stack(ground, {}, blocks=None)
+        final = build_stack(ground, {}, blocks=BLOCKS)
         begun = perf_counter()
         final.fit(rows.frame, rows.y, questions=rows.questions, groups=rows.groups)
         fit_s = perf_counter() - begun
-        path = ground.run.path / folder
-        path.mkdir(parents=True, exist_ok=True)
-        save_model(final, path / MODEL_FILE)
-        write_json(path / METHOD_FILE, {"encoder": None, "columns": None, "members": list(LADDER)})
+        facts = {"fit_s": fit_s, "nested_fit_s": seconds, "n_features": int(final.n_features_in_)}
+        if folder:
+            needs = Needs(answers=tuple(file.name for file in answers), members=LADDER)
+            facts["size_bytes"] = save_method(ground.run.path / folder, final, needs)
         tick(len(folds) + 1, len(folds) + 1)
-        return {
-            "fit_s": fit_s,
-            "nested_fit_s": seconds,
-            "n_features": int(final.n_features_in_),
-            "size_bytes": size_on_disk(path),
-        }
+        return facts
 
-    return try_method(ground, "stacking_with_llm", do, models=[folder], **inputs)
+    return try_method(ground, "stacking_with_llm", do, models=[folder] if folder else [], **inputs)
 
 
 def _with_members(ground: Ground, table: OptionTable) -> OptionTable:

@@ -147,8 +147,7 @@ class Scorer:
         for dimension, value_of in DIMENSIONS.items():
             by_value: dict[str, list[Example]] = {}
             for example in self.examples:
-                value = value_of(example)
-                if value:
+                for value in value_of(example):
                     by_value.setdefault(value, []).append(example)
             for value in sorted(by_value):
                 part = self.on(by_value[value])
@@ -171,21 +170,27 @@ class Scorer:
         return asdict(found)
 
 
-def _grade_band(example: Example) -> str | None:
+def _known(value: str | None) -> list[str]:
+    return [value] if value else []
+
+
+def _grade_band(example: Example) -> list[str]:
     digits = (example.grade or "").removeprefix("grade")
-    return None if not digits.isdigit() else "grades 1-6" if int(digits) <= 6 else "grades 7-12"
+    return [] if not digits.isdigit() else ["grades 1-6" if int(digits) <= 6 else "grades 7-12"]
 
 
-def _context(example: Example) -> str:
-    return "image" if example.has_image else "text" if example.hint else "no context"
+def _context(example: Example) -> list[str]:
+    """Name ScienceQA's columns TXT, IMG and NO: a question with hint and image is in both of the first."""
+    has = {"text context": example.hint is not None, "image context": example.has_image}
+    return [name for name, there in has.items() if there] or ["no context"]
 
 
-DIMENSIONS: Mapping[str, Callable[[Example], str | None]] = {
-    "slice": lambda example: example.slice,
+DIMENSIONS: Mapping[str, Callable[[Example], list[str]]] = {
+    "slice": lambda example: _known(example.slice),
     "context": _context,
-    "subject": lambda example: example.subject,
+    "subject": lambda example: _known(example.subject),
     "grade": _grade_band,
-    "options": lambda example: f"{len(example.options)} options",
-    "skill": lambda example: example.skill,
+    "options": lambda example: [f"{len(example.options)} options"],
+    "skill": lambda example: _known(example.skill),
 }
-"""What questions are sliced by; questions that lack a value are in no slice of the dimension."""
+"""What questions are sliced by; a question may be in several slices of a dimension, or in none."""

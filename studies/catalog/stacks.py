@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
-from ensembles.persist import save_model
 from ensembles.registry import MEMBERS
 from ensembles.stacking import OptionStacking
-from studies.catalog.ground import Ground, save_prediction, size_on_disk
+from studies.catalog.ground import Ground, save_prediction
 from studies.catalog.ladder import try_method
-from studies.catalog.predictor import METHOD_FILE, MODEL_FILE
-from studies.rundir import Facts, write_json
+from studies.catalog.saved import Needs, save_method
+from studies.rundir import Facts
 
 LEVEL0 = ("random_forest", "xgboost", "lightgbm", "neighbours", "linear")
 """Members of every stack."""
@@ -80,11 +79,8 @@ def fit_stack(
             "size_bytes": None,
         }
         if folder:
-            path = ground.run.path / folder
-            path.mkdir(parents=True, exist_ok=True)
-            save_model(stack, path / MODEL_FILE)
-            write_json(path / METHOD_FILE, {"encoder": None, "columns": None})
-            facts["size_bytes"] = size_on_disk(path)
+            needs = Needs(captions=ground.captions, store=ground.has_store)
+            facts["size_bytes"] = save_method(ground.run.path / folder, stack, needs)
         return facts
 
     return try_method(

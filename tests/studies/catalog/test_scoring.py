@@ -85,7 +85,7 @@ def test_slices_count_what_has_the_value(make_example: Callable[..., Example]) -
     rows = scorer(frame, examples).slices(["m"])
     found = {(row["dimension"], row["value"]): (row["n"], row["accuracy"]["m"]["value"]) for row in rows}
     assert found == {
-        ("context", "image"): (30, 1),
+        ("context", "image context"): (30, 1),
         ("context", "no context"): (30, 0),
         ("grade", "grades 1-6"): (20, 1),
         ("grade", "grades 7-12"): (20, 0.5),
