@@ -11,13 +11,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from llava_core.features.store import FeatureStore
 
 from llava_core.data.example import Dataset, Example
 from llava_core.data.load import load_dataset
 from llava_core.errors import InputError
+from studies.files import remove, write_parquet
 from studies.progress import Progress, Tick
-from studies.rundir import Facts, RunDir, digest, remove
+from studies.rundir import Facts, RunDir, digest
 from studies.spec import StudySpec
 
 DATA_SEED = 0
@@ -164,6 +167,60 @@ def extract_with(
         progress=progress.stage("extract features"),
     )
     return FeatureStore.open(out)
+
+
+def score_variants(
+    run: RunDir,
+    checkpoints: Checkpoints,
+    examples: Sequence[Example],
+    *,
+    fingerprint: str,
+    progress: Progress,
+) -> pd.DataFrame:
+    """Return LLaVA's option likelihoods under what should break it: a blank image, and stage 1 alone.
+
+    Returns
+    -------
+    DataFrame
+        ``variant example_id option_index mean_logprob``; only the variants that the checkpoints allow.
+    """
+    file = "steps/llava_variants.parquet"
+
+    def score() -> None:
+        from llava_core.checkpoint import load_checkpoint
+        from llava_core.inference.logprob import option_logprobs
+
+        variants = {"blank_image": ("finetune", True), "stage1_only": ("align", False)}
+        tables = []
+        for variant, (stage, blank) in variants.items():
+            if stage not in checkpoints.paths:
+                continue
+            found = option_logprobs(
+                load_checkpoint(checkpoints.paths[stage]),
+                examples,
+                blank_image=blank,
+                progress=progress.stage(f"LLaVA: {variant}"),
+            )
+            tables += [
+                pd.DataFrame(
+                    {
+                        "variant": variant,
+                        "example_id": example.id,
+                        "option_index": range(len(example.options)),
+                        "mean_logprob": scores.mean,
+                    }
+                )
+                for example, scores in zip(examples, found, strict=True)
+            ]
+        write_parquet(run.path / file, pd.concat(tables, ignore_index=True))
+
+    run.step(
+        "llava_variants",
+        inputs={"data": fingerprint, "ids": _ids(examples), "checkpoints": _hashes(checkpoints)},
+        outputs=[file],
+        do=score,
+    )
+    return pd.read_parquet(run.path / file)
 
 
 def run_checkpoints(spec: StudySpec, run_path: Path) -> Checkpoints | None:

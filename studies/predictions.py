@@ -22,6 +22,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from llava_core.errors import InputError
+from studies.files import write_parquet
 
 PREDICTION_COLUMNS = ("example_id", "option_index", "method", "seed", "fold", "prob", "chosen", "correct")
 TIE_TOLERANCE = 1e-9
@@ -137,15 +138,7 @@ def check_predictions(frame: pd.DataFrame) -> None:
 def write_predictions(frame: pd.DataFrame, path: Path) -> Path:
     """Write the table as parquet, whole or not at all."""
     check_predictions(frame)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.writing")
-    try:
-        frame.to_parquet(draft, index=False)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path
+    return write_parquet(path, frame)
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

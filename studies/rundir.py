@@ -10,7 +10,6 @@ whole.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from llava_core.errors import InputError
+from studies.files import file_hash, remove, write_json, write_text
 
 SCHEMA_VERSION = 1
 SPEC_FILE = "spec.json"
@@ -160,40 +160,10 @@ def digest(inputs: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is either whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.writing")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write plain values as JSON, whole or not at all; NaN is refused, since it is no JSON."""
-    write_text(path, json.dumps(content, indent=1, allow_nan=False, default=str) + "\n")
-
-
 def json_round(content: Facts) -> Facts:
     """Return the values as they will be read back, so that a first run and a resumed one see the same."""
     result: Facts = json.loads(json.dumps(content, default=str))
     return result
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _read_record(marker: Path) -> dict[str, Any]:

@@ -4,13 +4,17 @@ LLaVA's probabilities are a softmax over the options' mean token log-likelihoods
 temperature that is chosen on val; the choice of an option does not depend on it.
 """
 
+from collections.abc import Sequence
 from time import perf_counter
 
 import numpy as np
+import pandas as pd
 
+from llava_core.data.example import Example
 from studies.catalog.ground import Ground, save_prediction
 from studies.catalog.ladder import chance, try_method
 from studies.catalog.untrained import by_rate, choose_temperature, position_rates, softmax
+from studies.design import option_table
 from studies.rundir import Facts
 
 MEAN_LOGPROB = 1
@@ -63,3 +67,20 @@ def answer_with_llava(ground: Ground) -> dict[str, Facts]:
 
         found["llava_generated"] = try_method(ground, "llava_generated", by_generation)
     return found
+
+
+def answer_variants(ground: Ground, examples: Sequence[Example], scores: pd.DataFrame) -> dict[str, str]:
+    """Write LLaVA's predictions under each variant of `studies.pipeline.score_variants`.
+
+    Returns
+    -------
+    dict
+        Variant to the name of its method in the predictions table.
+    """
+    table, names = option_table(examples), {}
+    places = list(zip(table.example_ids.tolist(), table.option_index.tolist(), strict=True))
+    for variant, rows in scores.groupby("variant"):
+        mean = rows.set_index(["example_id", "option_index"])["mean_logprob"].loc[places].to_numpy()
+        names[str(variant)] = f"llava[{str(variant).replace('_', ' ')}]"
+        save_prediction(ground, names[str(variant)], prob=softmax(mean, table.questions), table=table)
+    return names

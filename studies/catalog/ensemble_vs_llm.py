@@ -14,6 +14,7 @@ from llava_core.data.example import Dataset
 from llava_core.evaluation.answers import PublishedAnswers, read_answers
 from llava_core.features.store import FeatureStore
 from studies.catalog import STUDIES, audit, provenance
+from studies.catalog.baselines import answer_variants
 from studies.catalog.figure import Figure, choose_method, fit_figure, refit_figure
 from studies.catalog.floors import noise_floor, option_order
 from studies.catalog.ground import gather_predictions, lay_ground
@@ -22,7 +23,7 @@ from studies.catalog.protocol import Protocol, choose_protocol, without_families
 from studies.catalog.published import answer_gaps, answered_by_all, describe_answers, fit_published
 from studies.catalog.scoring import Scorer
 from studies.catalog.summary import Found, build_summary
-from studies.pipeline import Checkpoints, bring_checkpoints, bring_store, load_data
+from studies.pipeline import Checkpoints, bring_checkpoints, bring_store, load_data, score_variants
 from studies.progress import Progress
 from studies.rundir import RunDir
 from studies.spec import StudySpec
@@ -73,6 +74,11 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
         figure = fit_figure(ground, progress)
         if answers:
             figure.methods.update(fit_published(ground, protocol.test, answers, progress))
+        variants = {}
+        if llava is not None and figure.is_ok("llava"):
+            shown = [example for example in protocol.headline if example.has_image]
+            scores = score_variants(run_dir, llava, shown, fingerprint=dataset.fingerprint, progress=progress)
+            variants = answer_variants(ground, shown, scores)
         removed, counts = _second_figure(
             spec, run_dir, protocol, dataset, figure, store=store, answers=answers, progress=progress
         )
@@ -85,7 +91,7 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
             checks.append(audit.audit_folds(ground.fold_of_rows, ground.fitted.groups))
         progress.stage("score and write the report")
         predictions = gather_predictions(
-            run_dir, [*figure.predicted, *(removed.predicted if removed else ())]
+            run_dir, [*figure.predicted, *variants.values(), *(removed.predicted if removed else ())]
         )
         scorer = Scorer(
             predictions=predictions,
@@ -105,7 +111,7 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
             choice=choose_method(figure, predictions, protocol),
             checks=audit.as_plain(checks),
             gaps=answer_gaps(answers, dataset),
-            llava=_llava_facts(figure, llava),
+            llava=_llava_facts(figure, llava, variants),
             llm=describe_answers(answers, dataset),
         )
         summary = build_summary(
@@ -156,14 +162,16 @@ def _second_figure(
     return removed, {"n_families": len(shared), "n_questions_removed": n_removed}
 
 
-def _llava_facts(figure: Figure, llava: Checkpoints | None) -> dict[str, Any] | None:
+def _llava_facts(
+    figure: Figure, llava: Checkpoints | None, variants: dict[str, str]
+) -> dict[str, Any] | None:
     if "llava" not in figure.methods:
         return None
-    scores = {"loglik": "llava"} | (
-        {"generation": "llava_generated"} if "llava_generated" in figure.methods else {}
-    )
+    scores = {"loglik": "llava"}
+    if "llava_generated" in figure.methods:
+        scores["generation"] = "llava_generated"
     return {
         "stages": list(llava.stages) if llava else [],
-        "scores": scores,
+        "scores": scores | variants,
         "temperature": figure.temperature,
     }

@@ -26,7 +26,7 @@ METHODS: Mapping[str, Method] = {
     "stacking_with_llm": Method(label="Stacking with LLM answers", kind="stack"),
     "llava": Method(label="LLaVA (option likelihood)", kind="llm"),
     "llava_generated": Method(label="LLaVA (generated answer)", kind="llm"),
-    "llm_best": Method(label="Best single LLM (chosen on inner folds)", kind="llm"),
+    "llm_best": Method(label="Best single LLM", kind="llm"),
     "llm_vote": Method(label="Vote of the LLMs", kind="baseline"),
     "question_only": Method(label="XGBoost without the image", kind="baseline"),
     "majority_position": Method(label="Majority position", kind="baseline"),

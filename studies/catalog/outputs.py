@@ -9,7 +9,8 @@ import pandas as pd
 
 from llava_core.errors import InputError
 from studies.predictions import write_predictions
-from studies.rundir import SPEC_FILE, RunDir, write_json
+from studies.files import write_json
+from studies.rundir import SPEC_FILE, RunDir
 
 PREDICTIONS_FILE = "predictions.parquet"
 SUMMARY_FILE = "summary.json"

@@ -95,7 +95,10 @@ def fit_published(
     right = np.array([example.answer for example in test], dtype=np.int64)
     families = table.groups[np.unique(table.questions, return_index=True)[1]]
     folds = family_folds(families, n_folds=ground.spec.outer_folds, seed=ground.spec.seed)
-    inputs = {"answers": [file.name for file in answers], "outer_folds": ground.spec.outer_folds}
+    inputs: dict[str, Any] = {
+        "answers": [file.name for file in answers],
+        "outer_folds": ground.spec.outer_folds,
+    }
     methods: dict[str, Facts] = {}
     if not ground.tag:
         methods = _alone(ground, table, chosen, right, folds, answers, inputs)
@@ -110,7 +113,7 @@ def _alone(
     right: NDArray[np.int64],
     folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
     answers: Sequence[PublishedAnswers],
-    inputs: Mapping[str, object],
+    inputs: Mapping[str, Any],
 ) -> dict[str, Facts]:
     """Write the models by themselves, and what needs no fit but a ranking of them."""
     sizes = np.bincount(table.questions)
@@ -143,7 +146,7 @@ def _nested(
     table: OptionTable,
     folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
     answers: Sequence[PublishedAnswers],
-    inputs: Mapping[str, object],
+    inputs: Mapping[str, Any],
     progress: Progress,
 ) -> Facts:
     folder = "" if ground.tag else ground.place("models", "stacking_with_llm")

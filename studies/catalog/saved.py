@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ensembles.choice import question_probabilities
 from ensembles.persist import load_model, save_model
 from llava_core.errors import InputError
-from studies.rundir import write_json
+from studies.files import write_json
 
 MODELS, MODEL_FILE, METHOD_FILE = "models", "model", "method.json"
 ENCODER = "encoder"
@@ -88,9 +88,10 @@ def read_method(run_path: Path, name: str) -> SavedMethod:
     folder = run_path / MODELS / name
     try:
         told = json.loads((folder / METHOD_FILE).read_text(encoding="utf-8"))
-        needs = Needs(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
-        )
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in told.items()
+        }
+        needs = Needs(**plain)
         estimator = load_model(folder / MODEL_FILE)
         encoder = None if needs.columns is None else load_model(run_path / MODELS / ENCODER / MODEL_FILE)
     except (OSError, ValueError, KeyError, TypeError) as error:

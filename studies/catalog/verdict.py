@@ -37,11 +37,11 @@ def verdict(
     best = max(ensembles, key=lambda method: method["accuracy"]["value"])
     by_name = {method["name"]: method for method in methods}
     n = best["accuracy"]["n"]
-    sentence = f"{best['label']} answers {share(best['accuracy'])} of {n:,} questions ({evaluated_on})"
+    sentence = f"{best['label']} gets {share(best['accuracy'])} of {n:,} questions right ({evaluated_on})"
     against = find(comparisons, best["name"], reference) if reference else None
     if against is not None and reference is not None:
         rival = by_name[reference]
-        sentence += f"; {rival['label']} answers {share(rival['accuracy'])}: {difference(against)}."
+        sentence += f"; {rival['label']} gets {share(rival['accuracy'])}: {difference(against)}."
     else:
         sentence += "; no LLM took part."
     details = [text for text in (_rung(by_name, comparisons, *pair) for pair in _RUNGS) if text]
@@ -95,7 +95,7 @@ def _on_removed(best: Row, reference: str | None, against: Row | None, removed: 
     if again is None:
         return []
     told = (
-        f"With the families of the test questions removed from training, {best['label']} answers "
+        f"With the families of the test questions removed from training, {best['label']} gets "
         f"{share(again['accuracy'])}"
     )
     row = find(removed["comparisons"], best["name"], reference) if reference else None

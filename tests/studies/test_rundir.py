@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from llava_core.errors import InputError
-from studies.rundir import Facts, RunDir, digest, file_hash, open_run, write_json
+from studies.files import file_hash, write_json
+from studies.rundir import Facts, RunDir, digest, open_run
 
 
 def same(_: str) -> list[str]:

@@ -39,7 +39,7 @@ def test_words_follow_the_interval_not_the_sign() -> None:
 
 def test_the_best_ensemble_is_named_with_its_count() -> None:
     told = say([method("xgboost", 0.75), method("stacking", 0.78, "stack"), method("llava", 0.9, "llm")], [])
-    assert told["sentence"].startswith("stacking answers 78.0 % [76.0, 80.0] of 1,000 questions")
+    assert told["sentence"].startswith("stacking gets 78.0 % [76.0, 80.0] of 1,000 questions")
 
 
 def test_a_gain_that_needs_shared_families_is_called_so() -> None:
