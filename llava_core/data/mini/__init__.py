@@ -1,0 +1,17 @@
+"""Mini-ScienceQA: questions in ScienceQA's schema generated, with parts held apart by construction."""
+
+from llava_core.data.mini.parts import PARTS, STUDY_PARTS, MiniItem, generate
+from llava_core.data.mini.skills import SKILLS
+from llava_core.data.mini.texts import pretrain_texts
+from llava_core.data.mini.write import mini_fingerprint, write_mini
+
+__all__ = [
+    "PARTS",
+    "SKILLS",
+    "STUDY_PARTS",
+    "MiniItem",
+    "generate",
+    "mini_fingerprint",
+    "pretrain_texts",
+    "write_mini",
+]
