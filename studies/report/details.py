@@ -95,7 +95,13 @@ def llava(summary: Mapping[str, Any]) -> View | None:
     for skill in skills:
         skill["chance_at"] = axis.position(skill["chance"])
     skills.sort(key=lambda skill: -skill["over_chance"])
-    return {"stages": stages, "scores": scores, "skills": skills, "ticks": ticks(axis)}
+    return {
+        "stages": stages,
+        "scores": scores,
+        "skills": skills,
+        "ticks": ticks(axis),
+        "evaluated_on": told.get("evaluated_on"),
+    }
 
 
 def ablation(summary: Mapping[str, Any]) -> View | None:

@@ -33,6 +33,23 @@ def data(summary: Mapping[str, Any]) -> View | None:
     }
 
 
+def published(summary: Mapping[str, Any]) -> list[View]:
+    """Files of published answers: how often each is right, as published and parsed strictly."""
+    name_of = labels(summary)
+    rows = []
+    for file in summary.get("llm") or ():
+        n = file["n"]
+        rows.append(
+            {
+                **file,
+                "label": name_of.get(file["name"], file["name"]),
+                "share_as_published": file["right_as_published"] / n if n else None,
+                "share_strict": file["right_strict"] / n if n else None,
+            }
+        )
+    return rows
+
+
 def audit(summary: Mapping[str, Any]) -> list[View]:
     """Return the checks, failures first."""
     checks = (summary.get("audit") or {}).get("checks") or ()

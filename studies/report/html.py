@@ -51,6 +51,7 @@ def render_html(summary: Mapping[str, Any], *, thumbnails: Mapping[str, str] | N
         "tuning": details.tuning(summary),
         "audit": evidence.audit(summary),
         "data": evidence.data(summary),
+        "published": evidence.published(summary),
         "examples": evidence.examples(summary, thumbnails or {}),
         "provenance": evidence.provenance(summary),
     }

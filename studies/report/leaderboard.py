@@ -28,6 +28,7 @@ def verdict(summary: Mapping[str, Any]) -> View:
         "best": best,
         "llm": llm,
         "difference": gap,
+        "choice": _choice(summary),
         "n_questions": data.get("n_questions"),
         "n_families": data.get("n_families"),
     }
@@ -172,6 +173,19 @@ def difference_axis(estimates: Sequence[Mapping[str, Any]]) -> Axis:
 def excludes_zero(estimate: Mapping[str, Any]) -> bool:
     """Whether the interval lies on one side of zero."""
     return bool(estimate["low"] > 0 or estimate["high"] < 0)
+
+
+def _choice(summary: Mapping[str, Any]) -> View | None:
+    """Return the method that the run chose without the questions it is scored on, and why."""
+    told = summary.get("choice") or {}
+    chosen = next((m for m in summary["methods"] if m["name"] == told.get("method")), None)
+    if chosen is None:
+        return None
+    return {
+        "label": labels(summary)[chosen["name"]],
+        "why": told.get("why"),
+        "accuracy": chosen.get("accuracy"),
+    }
 
 
 def _find_comparison(

@@ -200,6 +200,16 @@ def build_summary():
             {"rung": "Stacking RF + XGB + kNN + ...", "note": "??", "method": "stacking"},
         ],
         "comparisons": comparisons,
+        "choice": {"method": "stacking", "why": "least log-loss on val"},
+        "llm": [
+            {
+                "name": "llm:llava_13b",
+                "n": 3175,
+                "right_as_published": 2878,
+                "right_strict": 2877,
+                "not_answered": 4,
+            }
+        ],
         "families_removed": {
             "n_families": 117,
             "n_questions_removed": 1893,

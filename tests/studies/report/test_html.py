@@ -195,7 +195,8 @@ def test_slices_ablation_tuning_and_data_hold_their_numbers(summary):
         assert row[3] == rounded(found["inner_log_loss"], 3)
         assert row[6] == f"+{rounded(bias, 3)}"
         assert row[9] == with_sign(found["inner_accuracy"] - found["outer_accuracy"])
-    splits, gaps = page.tables["data"]
+    splits, published, gaps = page.tables["data"]
+    assert published[1] == ["llm:llava_13b", "3,175", "2,878", "90.65", "2,877", "90.61", "4"]
     assert splits[1] == ["train_llm", "6,000", "19,311", "1,480", "3,750"]
     assert gaps[1] == ["hint", "test", "412", "1,200", "34.3", "none given by the source"]
 
@@ -232,6 +233,14 @@ def test_the_least_summary_still_renders(summary):
     page = Page(render_html(least))
     assert page.tables["methods"][0][1][0] == "chance"
     assert not set(OPTIONAL_PARTS.values()) & set(page.ids)
+
+
+def test_the_method_chosen_without_the_test_questions_is_told(summary):
+    told = re.search(r'<p class="chosen">(.*?)</p>', render_html(summary), flags=re.DOTALL)[1]
+    assert "<strong>Stacking</strong>, 75.2&thinsp;%" in told
+    assert "(least log-loss on val)" in told
+    del summary["choice"]
+    assert 'class="chosen"' not in render_html(summary)
 
 
 def test_a_failed_method_stays_in_the_table(summary):
