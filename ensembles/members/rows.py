@@ -1,0 +1,97 @@
+"""A classifier of option rows around any scikit-learn classifier: labels of any kind, families accepted.
+
+XGBoost wants labels 0, 1, ... and refuses strings; scikit-learn's own classifiers refuse ``groups``. Behind
+this wrapper all members look the same.
+"""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+
+class RowClassifier(ClassifierMixin, BaseEstimator):
+    """A classifier of rows that takes ``groups`` and any two or more classes.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Cloned by ``fit``.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+    estimator_ : classifier
+        Fitted on the labels 0, 1, ...
+    n_features_in_ : int
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Fit the classifier.
+
+        Parameters
+        ----------
+        X : array of float, shape (n_rows, n_features)
+            NaN is a missing value.
+        y : array, shape (n_rows,)
+        groups : array of int, shape (n_rows,), optional
+            Checked for its length; this estimator does not need families.
+        sample_weight : array of float, shape (n_rows,), optional
+
+        Raises
+        ------
+        ValueError
+            If there is one class only, a label is missing, or lengths differ.
+        """
+        matrix, labels = self._checked(X, y, groups)
+        self.estimator_ = clone(self.estimator)
+        weights = {} if sample_weight is None else {"sample_weight": np.asarray(sample_weight)}
+        self.estimator_.fit(matrix, labels, **weights)
+        if "n_jobs" in self.estimator_.get_params():
+            # Threads of a forest add up its trees in any order, which changes the last bit.
+            self.estimator_.set_params(n_jobs=1)
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return the probability of each class, (n_rows, n_classes)."""
+        check_is_fitted(self, "estimator_")
+        matrix = validate_data(self, X, reset=False, dtype=np.float32, ensure_all_finite="allow-nan")
+        return np.asarray(self.estimator_.predict_proba(matrix), dtype=np.float64)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the likeliest class of each row, (n_rows,)."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+    def _checked(
+        self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return features and labels 0, 1, ...; sets ``classes_`` and ``n_features_in_``."""
+        matrix, target = validate_data(self, X, y, dtype=np.float32, ensure_all_finite="allow-nan")
+        check_classification_targets(target)
+        if groups is not None:
+            check_consistent_length(target, groups)
+        encoder = LabelEncoder().fit(target)
+        self.classes_ = encoder.classes_
+        if len(self.classes_) < 2:
+            raise ValueError(f"got 1 class, {self.classes_[0]!r}, expected two or more")
+        return matrix, encoder.transform(target)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags: Tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = get_tags(self.estimator).input_tags.allow_nan
+        return tags

@@ -1,0 +1,141 @@
+"""Out-of-fold predictions: the only place that makes them.
+
+Whatever precedes an estimator and learns (an encoder) is fitted on the training rows of each fold only. A
+fold is encoded once; all members and all trials share the matrices.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+
+from ensembles.choice import question_index
+from ensembles.splits import Fold
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class EncodedFold:
+    """One fold as matrices."""
+
+    train: NDArray[np.intp]
+    held_out: NDArray[np.intp]
+    X_train: NDArray[np.float32]
+    X_held_out: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class OutOfFold:
+    """Predictions of rows by models that never saw their families."""
+
+    prob: NDArray[np.float64]
+    """(n_rows,): probability that the option is right."""
+    fold: NDArray[np.int64]
+    """(n_rows,): fold that held the row out."""
+
+
+def encode_folds(
+    X: Any, y: ArrayLike, *, groups: ArrayLike, folds: Sequence[Fold], encoder: Any = None
+) -> list[EncodedFold]:
+    """Return the matrices of each fold, encoded by a clone that saw the fold's training rows only.
+
+    Parameters
+    ----------
+    X : array or DataFrame, shape (n_rows, n_columns)
+    y : array of int, shape (n_rows,)
+    groups : array of int, shape (n_rows,)
+    folds : sequence of (train, held out) positions
+    encoder : transformer, optional
+        ``fit_transform(X, y, groups=...)`` gives honest features of training rows, ``transform(X)`` those of
+        others. Without one ``X`` is the matrix.
+
+    Raises
+    ------
+    ValueError
+        If a family is on both sides of a fold.
+    """
+    labels, families = np.asarray(y), np.asarray(groups)
+    encoded = []
+    for train, held_out in folds:
+        shared = np.intersect1d(families[train], families[held_out])
+        if len(shared):
+            raise ValueError(f"family {shared[0]} is on both sides of a fold ({len(shared)} in all are)")
+        if encoder is None:
+            X_train, X_held_out = rows_of(X, train), rows_of(X, held_out)
+        else:
+            own = clone(encoder)
+            X_train = own.fit_transform(rows_of(X, train), labels[train], groups=families[train])
+            X_held_out = own.transform(rows_of(X, held_out))
+        encoded.append(
+            EncodedFold(
+                train=train,
+                held_out=held_out,
+                X_train=np.asarray(X_train, dtype=np.float32),
+                X_held_out=np.asarray(X_held_out, dtype=np.float32),
+            )
+        )
+    return encoded
+
+
+def out_of_fold(
+    estimator: Any, y: ArrayLike, *, groups: ArrayLike, folds: Sequence[EncodedFold]
+) -> OutOfFold:
+    """Return predictions for all rows, each by a clone fitted on the other folds.
+
+    Parameters
+    ----------
+    estimator : RowClassifier
+    y : array of int, shape (n_rows,)
+        1 where the option is right.
+    groups : array of int, shape (n_rows,)
+    folds : sequence of EncodedFold
+        A partition of the rows.
+
+    Raises
+    ------
+    ValueError
+        If the folds leave a row out.
+    """
+    labels, families = np.asarray(y), np.asarray(groups)
+    prob, number = np.full(len(labels), np.nan), np.full(len(labels), -1, dtype=np.int64)
+    for k, fold in enumerate(folds):
+        fitted = clone(estimator).fit(fold.X_train, labels[fold.train], groups=families[fold.train])
+        prob[fold.held_out] = fitted.predict_proba(fold.X_held_out)[:, 1]
+        number[fold.held_out] = k
+    if (number < 0).any():
+        raise ValueError(f"the folds leave {int((number < 0).sum())} of {len(labels)} rows out")
+    return OutOfFold(prob=prob, fold=number)
+
+
+def rows_of(X: Any, rows: NDArray[np.intp]) -> Any:
+    """Return some rows of an array or of a DataFrame, the latter with a fresh index."""
+    return X.iloc[rows].reset_index(drop=True) if hasattr(X, "iloc") else np.asarray(X)[rows]
+
+
+def check_rows(y: ArrayLike, *, questions: ArrayLike, groups: ArrayLike) -> None:
+    """Check that rows make a multiple-choice problem.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a label is not 0 or 1, a question has one option or not exactly one right one, or a
+        question straddles families.
+    """
+    labels, ids, families = np.asarray(y), np.asarray(questions), np.asarray(groups)
+    if not len(labels) == len(ids) == len(families):
+        raise ValueError(f"got {len(labels)} labels, {len(ids)} questions, {len(families)} groups")
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError(f"got the labels {np.unique(labels).tolist()[:5]}, expected 0 and 1")
+    index = question_index(ids)
+    sizes, right = np.bincount(index), np.bincount(index, weights=labels)
+    for fault, which in (("one option", sizes < 2), ("no right option or several", right != 1)):
+        if which.any():
+            raise ValueError(
+                f"question {np.unique(ids)[which.argmax()]} has {fault} ({int(which.sum())} in all do)"
+            )
+    first = families[np.unique(index, return_index=True)[1]]
+    if (families != first[index]).any():
+        astray = ids[np.argmax(families != first[index])]
+        raise ValueError(f"question {astray} has rows in several families, expected one")

@@ -1,0 +1,103 @@
+"""Fitted estimators on disk without pickle [edge].
+
+A folder holds ``model.skops`` (a zip of JSON and arrays; the boosters of XGBoost and LightGBM are in it in
+their own formats) and ``manifest.json``, written last, with the file's SHA-256. Loading builds only types of
+a fixed list and of our own packages.
+"""
+
+import hashlib
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+SCHEMA_VERSION = 1
+MODEL_FILE, MANIFEST_FILE = "model.skops", "manifest.json"
+
+TRUSTED_TYPES = frozenset(
+    {
+        "collections.OrderedDict",
+        "lightgbm.basic.Booster",
+        "lightgbm.sklearn.LGBMClassifier",
+        "numpy.dtype",
+        "sklearn.tree._tree.Tree",
+        "sklearn.utils._bunch.Bunch",
+        "xgboost.core.Booster",
+        "xgboost.sklearn.XGBClassifier",
+    }
+)
+"""Beyond what skops itself takes for harmless."""
+TRUSTED_PACKAGES = ("ensembles.", "studies.design.")
+
+
+def save_model(estimator: object, path: Path) -> Path:
+    """Write an estimator into a folder and return it.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted estimator or transformer.
+    path : Path
+        Folder; made if it is not there.
+    """
+    skops_io = _skops_io()
+    path.mkdir(parents=True, exist_ok=True)
+    partial = path / f"{MODEL_FILE}.partial"
+    skops_io.dump(estimator, partial)
+    manifest = {"schema_version": SCHEMA_VERSION, "sha256": _sha256(partial)}
+    partial.replace(path / MODEL_FILE)
+    partial = path / f"{MANIFEST_FILE}.partial"
+    partial.write_text(json.dumps(manifest), encoding="utf-8")
+    partial.replace(path / MANIFEST_FILE)
+    return path
+
+
+def load_model(path: Path) -> Any:
+    """Load an estimator that `save_model` wrote.
+
+    Raises
+    ------
+    ValueError
+        If a file is missing, changed or of another version, or holds a type that is not trusted.
+    """
+    skops_io = _skops_io()
+    try:
+        manifest = json.loads((path / MANIFEST_FILE).read_text(encoding="utf-8"))
+        found = _sha256(path / MODEL_FILE)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} holds no whole model: {error}") from error
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(
+            f"{path / MANIFEST_FILE}: got schema version {manifest.get('schema_version')}, "
+            f"allowed is {SCHEMA_VERSION}"
+        )
+    if manifest.get("sha256") != found:
+        raise ValueError(f"{path / MODEL_FILE} is not the file that was written: its SHA-256 differs")
+    types = skops_io.get_untrusted_types(file=path / MODEL_FILE)
+    strange = [name for name in types if name not in TRUSTED_TYPES and not name.startswith(TRUSTED_PACKAGES)]
+    if strange:
+        raise ValueError(f"{path / MODEL_FILE} holds types that are not trusted: {', '.join(strange)}")
+    return skops_io.load(path / MODEL_FILE, trusted=types)
+
+
+def _skops_io() -> Any:
+    """Import skops without torch.
+
+    On import it walks through all of scikit-learn, whose array adapters load torch wherever it is installed;
+    that takes seconds and is of no use here.
+    """
+    hide = "torch" not in sys.modules
+    if hide:
+        sys.modules["torch"] = cast(ModuleType, None)
+    try:
+        return importlib.import_module("skops.io")
+    finally:
+        if hide:
+            del sys.modules["torch"]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

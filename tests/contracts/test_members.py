@@ -1,0 +1,174 @@
+"""What every registered member promises."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from ensembles.choice import credit, question_probabilities
+from ensembles.oof import encode_folds, out_of_fold
+from ensembles.persist import load_model, save_model
+from ensembles.registry import MEMBERS, find_member
+from ensembles.splits import family_folds
+from ensembles.stacking import OptionStacking
+from ensembles.tuning import tune
+
+Rows = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+FAST = {
+    "random_forest": {"n_estimators": 20},
+    "xgboost": {"n_estimators": 20},
+    "lightgbm": {"n_estimators": 20},
+    "forest_of_xgboost": {"n_estimators": 15, "n_members": 4},
+}
+EVERY = pytest.mark.parametrize("name", sorted(MEMBERS))
+
+
+def make_rows(*, signal: float, n_questions: int = 240, seed: int = 0) -> Rows:
+    """Return X, y, questions, groups; two questions a family, three options a question."""
+    rng = np.random.default_rng(seed)
+    questions = np.repeat(np.arange(n_questions), 3)
+    y = np.zeros(len(questions), dtype=np.int64)
+    y[np.arange(n_questions) * 3 + rng.integers(3, size=n_questions)] = 1
+    X = rng.normal(size=(len(questions), 6)).astype(np.float32)
+    X[:, 0] += signal * y
+    X[::11, 3] = np.nan
+    return X, y, questions, questions // 2
+
+
+def build(name: str, *, n_jobs: int = 1, seed: int = 0):
+    return MEMBERS[name].make(FAST.get(name, {}), seed=seed, n_jobs=n_jobs)
+
+
+def test_the_registry_holds_the_ladder() -> None:
+    assert {"decision_tree", "random_forest", "xgboost", "lightgbm", "forest_of_xgboost"} <= set(MEMBERS)
+    with pytest.raises(ValueError, match="got member 'catboost', allowed are decision_tree"):
+        find_member("catboost")
+
+
+@EVERY
+def test_learns_clones_and_keeps_labels(name: str) -> None:
+    X, y, questions, groups = make_rows(signal=2.0)
+    names = np.array(["wrong", "right"])
+    member = clone(build(name)).fit(X[:360], names[y[:360]], groups=groups[:360])
+    assert member.classes_.tolist() == ["right", "wrong"]
+    assert member.n_features_in_ == 6
+    prob = member.predict_proba(X[360:])
+    np.testing.assert_allclose(prob.sum(axis=1), 1, atol=1e-6)
+    shares = question_probabilities(prob[:, 0], questions[360:])
+    assert credit(shares, questions[360:], y[360:]).mean() > 0.6
+    assert set(member.predict(X[360:])) <= {"right", "wrong"}
+
+
+@EVERY
+def test_noise_labels_give_chance_out_of_fold(name: str) -> None:
+    X, y, questions, groups = make_rows(signal=0.0, n_questions=400)
+    folds = encode_folds(X, y, groups=groups, folds=family_folds(groups, n_folds=4, seed=0))
+    prob = out_of_fold(build(name), y, groups=groups, folds=folds).prob
+    assert abs(credit(question_probabilities(prob, questions), questions, y).mean() - 1 / 3) < 0.09
+
+
+@EVERY
+def test_bit_equal_for_a_seed_whatever_the_workers(name: str) -> None:
+    X, y, _, groups = make_rows(signal=1.0)
+    one = build(name, n_jobs=1).fit(X, y, groups=groups).predict_proba(X)
+    two = build(name, n_jobs=2).fit(X, y, groups=groups).predict_proba(X)
+    np.testing.assert_array_equal(one, two)
+
+
+@EVERY
+def test_order_of_rows_at_prediction_changes_nothing(name: str) -> None:
+    X, y, _, groups = make_rows(signal=1.0)
+    member = build(name).fit(X, y, groups=groups)
+    order = np.random.default_rng(1).permutation(len(X))
+    np.testing.assert_allclose(member.predict_proba(X)[order], member.predict_proba(X[order]), atol=1e-6)
+
+
+@EVERY
+@pytest.mark.parametrize(
+    ("labels", "groups", "message"),
+    [
+        (np.zeros(720, dtype=int), None, "1 class"),
+        (np.where(np.arange(720) < 3, np.nan, 1.0), None, "NaN"),
+        (None, np.zeros(5, dtype=int), "inconsistent numbers"),
+    ],
+)
+def test_bad_input(name: str, labels: NDArray | None, groups: NDArray | None, message: str) -> None:
+    X, y, _, _ = make_rows(signal=1.0)
+    with pytest.raises(ValueError, match=message):
+        build(name).fit(X, y if labels is None else labels, groups=groups)
+
+
+@EVERY
+def test_defaults_lie_in_the_space_and_a_study_resumes(name: str, tmp_path: Path) -> None:
+    X, y, questions, groups = make_rows(signal=1.0, n_questions=60)
+    folds = family_folds(groups, n_folds=2, seed=0)
+
+    def study(journal: Path, n_trials: int):
+        return tune(
+            name,
+            X,
+            y,
+            questions=questions,
+            groups=groups,
+            folds=folds,
+            n_trials=n_trials,
+            seed=3,
+            storage=journal,
+        )
+
+    whole = study(tmp_path / "whole", 3)
+    study(tmp_path / "parts", 1)
+    parts = study(tmp_path / "parts", 3)
+    assert (parts.params, parts.inner_log_loss) == (whole.params, whole.inner_log_loss)
+    assert whole.inner_log_loss <= whole.default_inner_log_loss
+    calls: list[int] = []
+    tune(
+        name,
+        X,
+        y,
+        questions=questions,
+        groups=groups,
+        folds=folds,
+        n_trials=3,
+        seed=3,
+        storage=tmp_path / "parts",
+        progress=lambda done, _: calls.append(done),
+    )
+    assert calls == []
+
+
+def test_saved_models_predict_the_same_in_a_new_process(tmp_path: Path) -> None:
+    X, y, questions, groups = make_rows(signal=1.0)
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "questions.npy", questions)
+    members = [(name, build(name)) for name in sorted(MEMBERS)]
+    stack = OptionStacking(members, n_folds=3).fit(X, y, questions=questions, groups=groups)
+    save_model(stack, tmp_path / "model")
+    script = (
+        "import sys, numpy as np; from pathlib import Path; from ensembles.persist import load_model\n"
+        "folder = Path(sys.argv[1]); X = np.load(folder / 'X.npy'); q = np.load(folder / 'questions.npy')\n"
+        "np.save(folder / 'prob.npy', load_model(folder / 'model').predict_proba(X, questions=q))\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "prob.npy"), stack.predict_proba(X, questions=questions))
+    assert [file.suffix for file in (tmp_path / "model").iterdir()].count(".pkl") == 0
+
+
+def test_a_changed_model_file_is_refused(tmp_path: Path) -> None:
+    X, y, _, groups = make_rows(signal=1.0)
+    save_model(build("decision_tree").fit(X, y, groups=groups), tmp_path / "model")
+    file = tmp_path / "model" / "model.skops"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(ValueError, match="SHA-256 differs"):
+        load_model(tmp_path / "model")
+
+
+def test_a_strange_type_is_refused(tmp_path: Path) -> None:
+    save_model(Path("nothing"), tmp_path / "model")
+    with pytest.raises(ValueError, match="not trusted"):
+        load_model(tmp_path / "model")
