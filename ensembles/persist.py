@@ -9,9 +9,9 @@ import hashlib
 import importlib
 import json
 import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 SCHEMA_VERSION = 1
 MODEL_FILE, MANIFEST_FILE = "model.skops", "manifest.json"
@@ -88,14 +88,22 @@ def _skops_io() -> Any:
     On import it walks through all of scikit-learn, whose array adapters load torch wherever it is installed;
     that takes seconds and is of no use here.
     """
-    hide = "torch" not in sys.modules
-    if hide:
-        sys.modules["torch"] = cast(ModuleType, None)
+    veil = _NoTorch()
+    if "torch" not in sys.modules:
+        sys.meta_path.insert(0, veil)
     try:
         return importlib.import_module("skops.io")
     finally:
-        if hide:
-            del sys.modules["torch"]
+        if veil in sys.meta_path:
+            sys.meta_path.remove(veil)
+
+
+class _NoTorch(MetaPathFinder):
+    """Answers that there is no torch."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name=fullname)
 
 
 def _sha256(path: Path) -> str:
