@@ -1,0 +1,193 @@
+"""The feature store on disk: one folder, memory-mapped arrays, no torch [edge].
+
+``rows.parquet`` has one row per example, ``blocks/NAME.npy`` one array per block: ``(n_examples, ...)`` for a
+block of level ``example``, ``(n_option_rows, ...)`` for one of level ``option``, options of an example
+adjacent and in order. ``manifest.json`` is written last and names every file with its SHA-256; a folder
+without it is half written and is refused, as is one whose files differ from it. A missing image is NaN.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from llava_core.errors import InputError
+
+SCHEMA_VERSION = 1
+ROWS_FILE, MANIFEST_FILE, BLOCKS_FOLDER = "rows.parquet", "manifest.json", "blocks"
+COLUMNS = ("example_id", "group", "split", "n_options", "answer", "seen_in_training")
+
+Level = Literal["example", "option"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlockInfo:
+    """What a block is, without its numbers."""
+
+    level: Level
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Block:
+    """A block to be written."""
+
+    level: Level
+    array: NDArray[Any]
+
+
+def write_store(
+    path: Path, *, rows: pd.DataFrame, blocks: Mapping[str, Block], meta: Mapping[str, Any]
+) -> Path:
+    """Write a store; the folder appears under its name only when it is whole.
+
+    Parameters
+    ----------
+    path : Path
+        Folder; an earlier store there is replaced.
+    rows : DataFrame
+        Columns `COLUMNS`; one row per example.
+    blocks : mapping of str to Block
+    meta : mapping
+        ``data_fingerprint``, ``checkpoints`` (stage to hash) and the extractor's settings.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or a block has another number of rows than its level asks for.
+    """
+    missing = [column for column in COLUMNS if column not in rows]
+    if missing:
+        raise ValueError(f"got rows without {', '.join(missing)}")
+    n_rows = {"example": len(rows), "option": int(rows["n_options"].sum())}
+    for name, block in blocks.items():
+        if len(block.array) != n_rows[block.level]:
+            raise ValueError(
+                f"got {len(block.array)} rows in block {name}, expected {n_rows[block.level]} ({block.level})"
+            )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        (partial / BLOCKS_FOLDER).mkdir()
+        rows[list(COLUMNS)].to_parquet(partial / ROWS_FILE)
+        for name, block in blocks.items():
+            np.save(partial / BLOCKS_FOLDER / f"{name}.npy", block.array)
+        files = {
+            file.relative_to(partial).as_posix(): _sha256(file)
+            for file in sorted(partial.rglob("*"))
+            if file.is_file()
+        }
+        manifest = {
+            "schema_version": SCHEMA_VERSION,
+            **meta,
+            "n_examples": n_rows["example"],
+            "n_option_rows": n_rows["option"],
+            "blocks": {
+                name: {"level": b.level, "shape": list(b.array.shape), "dtype": str(b.array.dtype)}
+                for name, b in blocks.items()
+            },
+            "files": files,
+        }
+        (partial / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        if path.exists():
+            shutil.rmtree(path)
+        partial.replace(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return path
+
+
+class FeatureStore:
+    """A whole store, opened for reading; see `open`."""
+
+    def __init__(self, path: Path, manifest: Mapping[str, Any], rows: pd.DataFrame) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.rows = rows
+        self.option_offsets: NDArray[np.int64] = np.concatenate(
+            [[0], np.cumsum(rows["n_options"].to_numpy())[:-1]]
+        ).astype(np.int64)
+        self.blocks: Mapping[str, BlockInfo] = {
+            name: BlockInfo(level=told["level"], shape=tuple(told["shape"]), dtype=told["dtype"])
+            for name, told in manifest["blocks"].items()
+        }
+
+    @classmethod
+    def open(cls, path: Path, *, data_fingerprint: str | None = None) -> "FeatureStore":
+        """Open a store and verify every file against the manifest.
+
+        Parameters
+        ----------
+        path : Path
+            Folder.
+        data_fingerprint : str, optional
+            Refuse a store that was made from other data.
+
+        Raises
+        ------
+        InputError
+            If the folder is missing, half written, changed, of another version, or of other data.
+        """
+        path = Path(path)
+        manifest = _read_manifest(path)
+        found = manifest.get("data_fingerprint")
+        if data_fingerprint is not None and found != data_fingerprint:
+            raise InputError(
+                f"got a feature store of another data set (fingerprint {str(found)[:12]}), "
+                f"allowed is {data_fingerprint[:12]}",
+                path=path,
+            )
+        for name, expected in manifest["files"].items():
+            file = path / name
+            if not file.is_file():
+                raise InputError("the manifest names this file, but it is not there", path=file)
+            if _sha256(file) != expected:
+                raise InputError("its SHA-256 is not the manifest's: the file was changed", path=file)
+        return cls(path, manifest, pd.read_parquet(path / ROWS_FILE))
+
+    def block(self, name: str) -> NDArray[Any]:
+        """Return the array of a block, memory-mapped.
+
+        Raises
+        ------
+        InputError
+            If the store has no such block.
+        """
+        if name not in self.blocks:
+            raise InputError(f"got block {name!r}, allowed are {', '.join(self.blocks)}", path=self.path)
+        array: NDArray[Any] = np.load(self.path / BLOCKS_FOLDER / f"{name}.npy", mmap_mode="r")
+        return array
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    file = path / MANIFEST_FILE
+    if not path.is_dir():
+        raise InputError("no such feature store", path=path)
+    if not file.is_file():
+        raise InputError("no manifest.json: not a feature store, or a half-written one", path=path)
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        version = manifest["schema_version"]
+        whole = {"files", "blocks"} <= manifest.keys()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError("not the manifest of a feature store", path=file) from None
+    if version != SCHEMA_VERSION:
+        raise InputError(f"got {version!r}, allowed is {SCHEMA_VERSION}", path=file, field="schema_version")
+    if not whole:
+        raise InputError("lacks files or blocks", path=file)
+    return dict(manifest)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

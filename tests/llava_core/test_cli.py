@@ -1,0 +1,65 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from llava_core.checkpoint import save_checkpoint
+from llava_core.cli import app
+
+
+def llava(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "llava_core.cli", *words], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_verbs_are_frozen_and_each_has_an_example() -> None:
+    runner = CliRunner()
+    verbs = ["pretrain-mini", "align", "finetune", "extract", "answer"]
+    assert [command.name or command.callback.__name__ for command in app.registered_commands] == verbs
+    for verb in verbs:
+        shown = runner.invoke(app, [verb, "--help"], env={"COLUMNS": "80"})
+        assert shown.exit_code == 0
+        assert f"Example: llava {verb}" in shown.output
+        assert max(len(line) for line in shown.output.splitlines()) <= 80
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("answer", "--checkpoint", "nowhere", "--data", "nowhere"),
+        ("align", "--data", "nowhere", "--out", "x", "--recipe", "mini_cpu"),
+        ("align", "--data", "nowhere", "--out", "x", "--recipe", "mini_gpu"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(words: tuple[str, ...]) -> None:
+    ended = llava(*words)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: ")
+    assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_answers_as_json_lines(bundle, drawn, tmp_path: Path) -> None:
+    save_checkpoint(bundle, tmp_path / "checkpoint", stage="finetune", seen_ids=[])
+    rows = [
+        {
+            "id": e.id,
+            "question": e.question,
+            "options": list(e.options),
+            "answer": e.answer,
+            "image": str(e.image),
+        }
+        for e in drawn[:3]
+    ]
+    data = tmp_path / "questions.jsonl"
+    data.write_text("\n".join(json.dumps(row) for row in rows))
+    result = CliRunner().invoke(
+        app, ["answer", "--checkpoint", str(tmp_path / "checkpoint"), "--data", str(data), "--limit", "2"]
+    )
+    assert result.exit_code == 0, result.output
+    told = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+    assert [row["id"] for row in told] == ["image-0", "image-1"]
+    assert all(len(row["mean_logprob"]) == 3 and row["chosen"] in (0, 1, 2) for row in told)
