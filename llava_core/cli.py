@@ -69,7 +69,7 @@ def finetune(
 
 
 @app.command(
-    epilog="Example: llava extract --checkpoint checkpoint/finetune --data runs/study/data --part test --out store"
+    epilog="Example: llava extract --checkpoint checkpoint/finetune --data runs/study/data --out store"
 )
 def extract(
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint of stage 2.")],
@@ -93,9 +93,7 @@ def extract(
     _done(out)
 
 
-@app.command(
-    epilog="Example: llava answer --checkpoint checkpoint/finetune --data runs/study/data --part val --limit 5"
-)
+@app.command(epilog="Example: llava answer --checkpoint checkpoint/finetune --data runs/study/data --limit 5")
 def answer(
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint of stage 2.")],
     data: Data,
