@@ -4,10 +4,10 @@ Two hashes decide where an instance may go. The hash of its scene (skill and att
 caption names every one) gives one of five zones, one per part. The hash of question and options gives one of
 three: training, validation, test. An instance belongs to a part only if both agree, so that neither a scene,
 nor a caption, nor a question with its options can occur on both sides. Combinations of attributes (image
-skills) and entities (facts) whose own hash falls in the reserve occur in the test alone.
+skills) and entities (facts) whose own hash falls in the reserve occur in the test alone. No hash depends on
+the seed: the val and test parts of one seed are apart from the training parts of any other.
 """
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,7 @@ from random import Random
 from PIL import Image
 
 from llava_core.data.mini.canvas import Canvas
+from llava_core.data.mini.reserve import hash_frac, is_reserved, text_hash
 from llava_core.data.mini.skill import Asked, Scene, Skill, canonical
 from llava_core.data.mini.skills import FACT_SKILLS, IMAGE_SKILLS, RULE_SKILLS, SKILLS
 
@@ -26,7 +27,6 @@ STUDY_PARTS = PARTS[1:]
 
 _SCENE_ZONES = {"pretrain": 0.40, "train_llm": 0.72, "train_ensemble": 0.82, "val": 0.89, "test": 1.0}
 _QUESTION_ZONES = {"train": 0.80, "val": 0.88, "test": 1.0}
-_RESERVED_FRAC = 0.12
 _MAX_DRAWS = 20_000
 
 
@@ -90,7 +90,7 @@ class MiniItem:
     @property
     def family(self) -> str:
         """Skill and hash of the scene."""
-        return f"{self.skill}-{_hash(canonical(self.skill, self.scene))[:16]}"
+        return f"{self.skill}-{text_hash(canonical(self.skill, self.scene))[:16]}"
 
 
 def generate(part: str, *, seed: int = 0) -> Iterator[MiniItem]:
@@ -161,10 +161,8 @@ def _draw_instance(
     for _ in range(_MAX_DRAWS):
         scene = skill.sample(rng)
         key = canonical(name, scene)
-        held_out = any(
-            _frac(f"reserve {name} {combination}") < _RESERVED_FRAC
-            for combination in (skill.combinations(scene) if skill.combinations else ())
-        )
+        combinations = skill.combinations(scene) if skill.combinations else ()
+        held_out = is_reserved(name, combinations, is_fact=skill.is_fact)
         # What is reserved occurs in the test alone, whatever its zone.
         if held_out != reserved or not (reserved or _zone(key, _SCENE_ZONES) == part):
             continue
@@ -187,8 +185,8 @@ def _placed(rng: Random, question: Asked, turn: int) -> tuple[tuple[str, ...], i
 
 
 def _with_articles(text: str) -> str:
-    """Return the text with "an" before vowels."""
-    return re.sub(r"\b([Aa]) (?=[aeio])", r"\1n ", text)
+    """Return the text with "an" before vowels; a capital A is the name of a flask or box."""
+    return re.sub(r"\ba (?=[aeio])", "an ", text)
 
 
 def _picture(skill: Skill, scene: Scene, rng: Random) -> Image.Image | None:
@@ -199,15 +197,6 @@ def _picture(skill: Skill, scene: Scene, rng: Random) -> Image.Image | None:
     return canvas.finish()
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _frac(text: str) -> float:
-    """Return a number in [0, 1) that is the same for the same text, on every machine."""
-    return int(_hash(text)[:12], 16) / 16**12
-
-
 def _zone(text: str, zones: dict[str, float]) -> str:
-    where = _frac(text)
+    where = hash_frac(text)
     return next(name for name, end in zones.items() if where < end)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from llava_core.data.mini.parts import PARTS, QUOTAS, STUDY_PARTS, MiniItem, generate
@@ -42,6 +42,7 @@ def write_mini(
     problems: dict[str, dict[str, object]] = {}
     captions: dict[str, str] = {}
     splits: dict[str, list[str]] = {part: [] for part in parts}
+    (out / "problems.json").unlink(missing_ok=True)
     for part in parts:
         for k, item in enumerate(generate(part, seed=seed)):
             pid = f"{part}_{k:05d}"
@@ -90,8 +91,13 @@ def record(item: MiniItem) -> dict[str, object]:
 
 def mini_fingerprint(part: str, *, seed: int = 0) -> str:
     """Return a SHA-256 over all records, captions and pixels of a part."""
+    return items_fingerprint(generate(part, seed=seed))
+
+
+def items_fingerprint(items: Iterable[MiniItem]) -> str:
+    """Return a SHA-256 over the records, captions and pixels of questions."""
     digest = hashlib.sha256()
-    for item in generate(part, seed=seed):
+    for item in items:
         digest.update(json.dumps([record(item), item.caption], sort_keys=True).encode())
         if item.image is not None:
             digest.update(item.image.tobytes())

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from llava_core.data.mini.skill import Skill
-from llava_core.data.mini.skills import charts, facts, forces, language, life, matter
+from llava_core.data.mini.skills import charts, facts, forces, language, life, matter, objects
 
 SKILLS: Mapping[str, Skill] = {
     "magnets": forces.MAGNETS,
@@ -14,8 +14,8 @@ SKILLS: Mapping[str, Skill] = {
     "particles": matter.PARTICLES,
     "punnett": life.PUNNETT,
     "food_chain": life.FOOD_CHAIN,
-    "common_property": life.COMMON_PROPERTY,
-    "counting": life.COUNTING,
+    "common_property": objects.COMMON_PROPERTY,
+    "counting": objects.COUNTING,
     "bar_chart": charts.BAR_CHART,
     "map_directions": charts.MAP_DIRECTIONS,
     "circuits": charts.CIRCUITS,

@@ -1,12 +1,14 @@
 """Text skills whose answer is a fact that must be known: capitals, animals, states of matter, lengths.
 
-Countries and capitals are invented, so that no reader or model knows them from elsewhere.
+Countries and capitals are invented, so that no reader or model knows them from elsewhere. Capitals of
+held-out countries occur beside each other only: a city never seen as an answer would give itself away.
 """
 
 from collections.abc import Callable, Mapping
 from random import Random
 
 from llava_core.data.mini.lexicon import NAMES
+from llava_core.data.mini.reserve import is_reserved
 from llava_core.data.mini.skill import Asked, Scene, Skill, others
 
 _SYLLABLES = (
@@ -158,12 +160,17 @@ def _by_class(
     return sample, ask
 
 
+def _is_held_out(land: str) -> bool:
+    return is_reserved("capitals", (land,), is_fact=True)
+
+
 def _sample_capital(rng: Random) -> Scene:
     return {"land": rng.choice(_LANDS), "who": rng.choice(NAMES), "form": rng.randrange(2)}
 
 
 def _ask_capital(scene: Scene, rng: Random) -> Asked:
     land = str(scene["land"])
+    cities = tuple(city for other, city in CAPITALS.items() if _is_held_out(other) == _is_held_out(land))
     question = (
         f"{scene['who']} asks: what is the capital of {land}?",
         f"{scene['who']} visits the capital of {land}. Which city is it?",
@@ -171,7 +178,7 @@ def _ask_capital(scene: Scene, rng: Random) -> Asked:
     return Asked(
         question=question,
         right=CAPITALS[land],
-        wrong=others(rng, _CITIES, CAPITALS[land], 3),
+        wrong=others(rng, cities, CAPITALS[land], 3),
         solution=f"The capital of {land} is {CAPITALS[land]}.",
     )
 
@@ -196,8 +203,8 @@ _sample_animal, _ask_animal = _by_class(
         "{who} reads about a {thing}. What kind of animal is it?",
         "{who} saw a {thing}. To which group does it belong?",
     ),
-    "A {thing} is a {kind}.",
-    3,
+    "The {thing} is a {kind}.",
+    4,
 )
 ANIMAL_KIND = Skill(
     title="Classify animals",

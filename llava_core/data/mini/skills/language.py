@@ -1,4 +1,7 @@
-"""Text skills that a rule or a context answers: passages, rhymes, sentences, order."""
+"""Text skills that a rule or a context answers: passages, rhymes, sentences, order.
+
+A scene is what is told; what is asked about it, and by whom, is drawn anew for each question.
+"""
 
 from random import Random
 
@@ -12,9 +15,8 @@ def _sample_passage(rng: Random) -> Scene:
     first, second, third = rng.sample(NAMES, 3)
     return {
         "people": [first, second, third],
-        "counts": rng.sample(range(1, 10), 3),
+        "counts": rng.sample(range(2, 10), 3),
         "thing": rng.choice(_THINGS),
-        "most": rng.choice(("most", "fewest")),
     }
 
 
@@ -23,13 +25,13 @@ def _ask_passage(scene: Scene, rng: Random) -> Asked:
     assert isinstance(people, list)
     assert isinstance(counts, list)
     pairs = sorted((int(str(count)), str(person)) for count, person in zip(counts, people, strict=True))
-    right = (pairs[-1] if scene["most"] == "most" else pairs[0])[1]
+    end, right = rng.choice((("most", pairs[-1][1]), ("fewest", pairs[0][1])))
     facts = [f"{person} has {count} {scene['thing']}." for person, count in zip(people, counts, strict=True)]
     return Asked(
-        question=f"Who has the {scene['most']} {scene['thing']}?",
+        question=f"Who has the {end} {scene['thing']}?",
         right=right,
         wrong=tuple(str(person) for person in people if person != right),
-        solution=f"{right} has the {scene['most']}: {' '.join(facts)}",
+        solution=f"{right} has the {end}: {' '.join(facts)}",
         hint=" ".join(facts),
     )
 
@@ -47,18 +49,14 @@ PASSAGE = Skill(
 
 
 def _sample_colour_passage(rng: Random) -> Scene:
-    return {
-        "people": rng.sample(NAMES, 3),
-        "colours": rng.sample(tuple(COLOURS), 3),
-        "asked": rng.randrange(3),
-    }
+    return {"people": rng.sample(NAMES, 3), "colours": rng.sample(tuple(COLOURS), 3)}
 
 
 def _ask_colour_passage(scene: Scene, rng: Random) -> Asked:
     people, colours = scene["people"], scene["colours"]
     assert isinstance(people, list)
     assert isinstance(colours, list)
-    asked = int(str(scene["asked"]))
+    asked = rng.randrange(3)
     facts = " ".join(f"{person} wears {colour}." for person, colour in zip(people, colours, strict=True))
     return Asked(
         question=f"Which colour does {people[asked]} wear?",
@@ -97,14 +95,14 @@ def _sample_rhyme(rng: Random) -> Scene:
     ending = rng.choice(tuple(_RHYMES))
     word, right = rng.sample(_RHYMES[ending], 2)
     wrong = [rng.choice(_RHYMES[other]) for other in rng.sample([e for e in _RHYMES if e != ending], 2)]
-    return {"word": word, "right": right, "wrong": wrong, "who": rng.choice(NAMES)}
+    return {"word": word, "right": right, "wrong": sorted(wrong)}
 
 
 def _ask_rhyme(scene: Scene, rng: Random) -> Asked:
     wrong = scene["wrong"]
     assert isinstance(wrong, list)
     return Asked(
-        question=f"{scene['who']} looks for a rhyme. Which word rhymes with {scene['word']}?",
+        question=f"{rng.choice(NAMES)} looks for a rhyme. Which word rhymes with {scene['word']}?",
         right=str(scene["right"]),
         wrong=tuple(str(word) for word in wrong),
         solution=f"{scene['word']} and {scene['right']} end in the same sound.",
@@ -137,7 +135,6 @@ def _sample_sentence(rng: Random) -> Scene:
         "form": rng.randrange(3),
         "who": rng.choice(NAMES),
         "thing": rng.choice(_NOUNS),
-        "teacher": rng.choice(NAMES),
     }
 
 
@@ -145,7 +142,7 @@ def _ask_sentence(scene: Scene, rng: Random) -> Asked:
     kind = str(scene["kind"])
     sentence = _SENTENCES[kind][int(str(scene["form"]))].format(who=scene["who"], thing=scene["thing"])
     return Asked(
-        question=f"{scene['teacher']} says: {sentence} What kind of sentence is this?",
+        question=f"{rng.choice(NAMES)} says: {sentence} What kind of sentence is this?",
         right=kind,
         wrong=tuple(other for other in _SENTENCES if other != kind),
         solution=f"By its form and its mark at the end this is {kind}.",
@@ -165,7 +162,7 @@ SENTENCE_KIND = Skill(
 
 
 def _sample_older(rng: Random) -> Scene:
-    return {"people": rng.sample(NAMES, 3), "asked": rng.choice(("oldest", "youngest"))}
+    return {"people": rng.sample(NAMES, 3)}
 
 
 def _ask_older(scene: Scene, rng: Random) -> Asked:
@@ -174,9 +171,9 @@ def _ask_older(scene: Scene, rng: Random) -> Asked:
     old, middle, young = (str(person) for person in people)
     facts = [f"{old} is older than {middle}.", f"{middle} is older than {young}."]
     rng.shuffle(facts)
-    right = old if scene["asked"] == "oldest" else young
+    end, right = rng.choice((("oldest", old), ("youngest", young)))
     return Asked(
-        question=f"Who is the {scene['asked']}?",
+        question=f"Who is the {end}?",
         right=right,
         wrong=tuple(person for person in (old, middle, young) if person != right),
         solution=f"From the oldest to the youngest: {old}, {middle}, {young}.",
@@ -203,16 +200,16 @@ def _sample_alphabet(rng: Random) -> Scene:
     words = rng.sample(_ORDERED, 3)
     while len({word[0] for word in words}) < 3:
         words = rng.sample(_ORDERED, 3)
-    return {"words": words, "asked": rng.choice(("first", "last")), "who": rng.choice(NAMES)}
+    return {"words": sorted(words)}
 
 
 def _ask_alphabet(scene: Scene, rng: Random) -> Asked:
     words = scene["words"]
     assert isinstance(words, list)
-    ordered = sorted(str(word) for word in words)
-    right = ordered[0] if scene["asked"] == "first" else ordered[-1]
+    ordered = [str(word) for word in words]
+    end, right = rng.choice((("first", ordered[0]), ("last", ordered[-1])))
     return Asked(
-        question=f"{scene['who']} sorts words. Which comes {scene['asked']} in the alphabet?",
+        question=f"{rng.choice(NAMES)} sorts words. Which comes {end} in the alphabet?",
         right=right,
         wrong=tuple(others(rng, tuple(ordered), right, 2)),
         solution=f"In alphabetical order: {', '.join(ordered)}.",

@@ -2,14 +2,19 @@
 
 import hashlib
 import json
+import re
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from llava_core.data.conversation import question_prompt
+from llava_core.data.example import Example
 from llava_core.data.load import load_dataset
 from llava_core.data.mini import (
     PARTS,
@@ -20,8 +25,11 @@ from llava_core.data.mini import (
     pretrain_texts,
     write_mini,
 )
+from llava_core.data.mini.canvas import Canvas
 from llava_core.data.mini.parts import QUOTAS, question_key
-from llava_core.data.mini.skills import FACT_SKILLS, IMAGE_SKILLS
+from llava_core.data.mini.skills import FACT_SKILLS, IMAGE_SKILLS, RULE_SKILLS
+from llava_core.data.mini.skills.facts import CAPITALS
+from llava_core.data.mini.write import items_fingerprint
 
 FINGERPRINTS = json.loads((Path(__file__).parent / "fingerprints.json").read_text())
 
@@ -37,6 +45,7 @@ def marks(items: list[MiniItem]) -> dict[str, set[str]]:
         "question": {question_key(item.question, item.options) for item in items},
         "family": {item.family for item in items},
         "caption": {item.caption for item in items if item.caption},
+        "hint": {item.hint for item in items if item.hint},
         "image": {hashlib.sha256(item.image.tobytes()).hexdigest() for item in items if item.image},
     }
 
@@ -51,18 +60,56 @@ def test_nothing_of_a_scored_part_occurs_elsewhere(parts: dict[str, list[MiniIte
 
 
 def test_pretraining_texts_hold_no_scored_question(parts: dict[str, list[MiniItem]]) -> None:
-    texts = {human for human, _ in pretrain_texts(0)}
+    texts = list(pretrain_texts(0))
+
+    def told(text: str) -> tuple[str, ...]:
+        """Return question, context and the set of options of a prompt."""
+        question, *context, options = text.split("\n")
+        return question, *context, *sorted(options.removeprefix("Options: ").split("; "))
+
+    def prompt(item: MiniItem) -> str:
+        return question_prompt(
+            Example(
+                id="0", question=item.question, options=item.options, answer=item.answer, split=None,
+                group="", hint=item.hint or None,
+            )
+        )  # fmt: skip
+
+    known = {told(human) for human, _ in texts}
+    trained = [item for item in parts["pretrain"] + parts["train_llm"] if item.skill in RULE_SKILLS]
+    assert {len(told(prompt(item))) for item in trained} <= {len(text) for text in known}, "formats differ"
+    contexts = {line for human, _ in texts for line in human.split("\n") if line.startswith("Context: ")}
+    assert len(contexts) > 3000
     for part in ("val", "test"):
         for item in parts[part]:
-            assert not any(
-                f"{item.question}\n{context}{options}" in texts
-                for context in ("", f"Context: {item.hint}\n")
-                for options in ("Options: " + ", ".join(item.options), "\n".join(item.options))
-            )
-    hints = {item.hint for part in ("val", "test") for item in parts[part] if item.hint}
-    assert [
-        text for text in texts if any(line.removeprefix("Context: ") in hints for line in text.split("\n"))
-    ] == []
+            assert told(prompt(item)) not in known
+            assert f"Context: {item.hint}" not in contexts
+            assert item.caption is None or not any(item.caption in human for human, _ in texts[:200])
+
+
+def test_sentences_and_word_lists_of_scored_parts_are_new(parts: dict[str, list[MiniItem]]) -> None:
+    def without_speaker(question: str) -> str:
+        return re.sub(r"^\w+ (says|sorts|looks)", "", question)
+
+    known = {without_speaker(human.split("\n")[0]) for human, _ in pretrain_texts(0)}
+    for part in ("val", "test"):
+        own = [item.question for item in parts[part] if item.skill == "sentence_kinds"]
+        assert own
+        assert not {without_speaker(question) for question in own} & known
+
+
+def test_scenes_of_different_families_look_different(parts: dict[str, list[MiniItem]]) -> None:
+    # Drawn with the same jitter, two scenes that look the same would be one scene under two names.
+    looks: dict[str, dict[bytes, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for item in parts["test"] + parts["train_ensemble"]:
+        draw = SKILLS[item.skill].draw
+        if draw is not None:
+            canvas = Canvas(str(item.scene["paper"]))
+            draw(canvas, item.scene, Random(0))
+            looks[item.skill][hashlib.sha256(canvas.finish().tobytes()).digest()].add(item.family)
+    assert set(looks) == set(IMAGE_SKILLS)
+    for skill, families in looks.items():
+        assert [found for found in families.values() if len(found) > 1] == [], skill
 
 
 def combinations(item: MiniItem) -> set[str]:
@@ -105,28 +152,56 @@ def test_sizes_options_and_gold_positions(parts: dict[str, list[MiniItem]]) -> N
     assert len(SKILLS) - len(IMAGE_SKILLS) >= 8
 
 
+def test_a_held_out_capital_cannot_be_told_by_elimination(parts: dict[str, list[MiniItem]]) -> None:
+    held_out = [i for i in parts["test"] if i.slice == "facts" and i.skill == "capitals"]
+    lands = {str(item.scene["land"]) for item in held_out}
+    assert len(lands) >= 6
+    cities = {option for item in held_out for option in item.options}
+    assert {CAPITALS[land] for land in lands} <= cities
+    named = {
+        option
+        for items in parts.values()
+        for item in items
+        if item.skill == "capitals" and item.slice != "facts"
+        for option in item.options
+    }
+    assert not named & cities
+
+
 def test_question_and_options_alone_give_chance_on_images(parts: dict[str, list[MiniItem]]) -> None:
     def rows(items: list[MiniItem]) -> tuple[list[str], np.ndarray]:
         texts, right = [], []
         for item in items:
             for k, option in enumerate(item.options):
-                rest = " ".join(f"not={other.replace(' ', '_')}" for other in item.options if other != option)
-                texts.append(f"{item.skill}={option.replace(' ', '_')} {item.question} {rest}")
+                name = f"{item.skill}={option.replace(' ', '_')}"
+                rest = [f"{name}&not={other.replace(' ', '_')}" for other in item.options if other != option]
+                asked = [f"{name}&{word}" for word in item.question.split()]
+                texts.append(" ".join([name, f"{item.skill}&place={k}", *rest, *asked]))
                 right.append(k == item.answer)
         return texts, np.array(right)
 
     train = [item for item in parts["train_llm"] if item.image]
-    test = [item for item in parts["test"] if item.image and item.slice == "main"]
-    vectorizer = CountVectorizer(token_pattern=r"\S+", ngram_range=(1, 1))
+    test = [item for part in ("val", "test") for item in parts[part] if item.image and item.slice == "main"]
+    vectorizer = CountVectorizer(token_pattern=r"\S+", lowercase=False)
     texts, right = rows(train)
     model = LogisticRegression(max_iter=200, C=0.1).fit(vectorizer.fit_transform(texts), right)
     scores = model.decision_function(vectorizer.transform(rows(test)[0]))
-    hits, start = [], 0
+    excess, start = defaultdict(list), 0
     for item in test:
-        hits.append(int(np.argmax(scores[start : start + len(item.options)])) == item.answer)
+        best = int(np.argmax(scores[start : start + len(item.options)]))
+        excess[item.skill].append((best == item.answer) - 1 / len(item.options))
         start += len(item.options)
-    chance = np.mean([1 / len(item.options) for item in test])
-    assert abs(np.mean(hits) - chance) < 0.06
+    assert abs(np.mean([value for values in excess.values() for value in values])) < 0.04
+    # About 110 questions per skill: the bound is three standard errors.
+    for skill, values in excess.items():
+        assert np.mean(values) < 3 * np.std(values) / len(values) ** 0.5, skill
+
+
+def test_texts_read_as_english(parts: dict[str, list[MiniItem]]) -> None:
+    for items in parts.values():
+        for item in items:
+            told = " / ".join((item.question, item.hint, item.solution, item.caption or "", *item.options))
+            assert not re.search(r"\bAn\b|\ba [aeio]|\ban [^aeio]|None|\{", told), told
 
 
 def test_captions_name_every_attribute(parts: dict[str, list[MiniItem]]) -> None:
@@ -159,9 +234,29 @@ def test_written_data_comes_back_through_the_reader_of_the_real_thing(
     assert list((tmp_path / "mini").glob("*.partial")) == []
 
 
-@pytest.mark.parametrize("part", ["val", "test"])
-def test_the_generator_is_frozen(part: str) -> None:
-    assert mini_fingerprint(part) == FINGERPRINTS[part]
+def test_the_generator_is_frozen(parts: dict[str, list[MiniItem]]) -> None:
+    assert {part: items_fingerprint(items) for part, items in parts.items()} == {
+        part: FINGERPRINTS[part] for part in PARTS
+    }
+    texts = json.dumps(list(pretrain_texts(0))).encode()
+    assert hashlib.sha256(texts).hexdigest() == FINGERPRINTS["pretrain_texts"]
+
+
+def test_fingerprint_of_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(QUOTAS, "val", QUOTAS["val"][-1:])
+    assert mini_fingerprint("val") == items_fingerprint(generate("val"))
+    assert mini_fingerprint("val") != mini_fingerprint("val", seed=1)
+
+
+def test_no_scored_question_of_a_seed_occurs_in_training_of_another(
+    parts: dict[str, list[MiniItem]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("val", "test"):
+        monkeypatch.setitem(QUOTAS, part, tuple(replace(q, n=q.n // 5) for q in QUOTAS[part]))
+        own = marks(list(generate(part, seed=7)))
+        for other in ("pretrain", "train_llm", "train_ensemble"):
+            for kind, values in marks(parts[other]).items():
+                assert own[kind] & values == set(), f"{kind} of {part} in {other}"
 
 
 def test_another_seed_gives_other_questions() -> None:
