@@ -21,6 +21,7 @@ TRUSTED_TYPES = frozenset(
         "collections.OrderedDict",
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
+        "scipy.sparse._csr.csr_matrix",
         "numpy.dtype",
         "sklearn.tree._tree.Tree",
         "sklearn.utils._bunch.Bunch",

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-
 from llava_core.features.store import FeatureStore
 
 from llava_core.data.example import Dataset, Example
@@ -187,8 +186,9 @@ def score_variants(
     file = "steps/llava_variants.parquet"
 
     def score() -> None:
-        from llava_core.checkpoint import load_checkpoint
         from llava_core.inference.logprob import option_logprobs
+
+        from llava_core.checkpoint import load_checkpoint
 
         variants = {"blank_image": ("finetune", True), "stage1_only": ("align", False)}
         tables = []

@@ -51,9 +51,9 @@ class StudySpec:
     """Official splits: after all choices are made on val, fit on train and val."""
     recipe: str = "mini_cpu"
     """LLaVA training recipe, see `llava_core.recipes`."""
-    curve_trees: tuple[int, ...] = (1, 3, 10, 30, 100, 300)
+    curve_trees: tuple[int, ...] = (1, 3, 10, 30, 100)
     """Numbers of trees (forest) and rounds (XGBoost) of the curves; empty for no curve."""
-    curve_xgbs: tuple[int, ...] = (1, 2, 4, 8, 16)
+    curve_xgbs: tuple[int, ...] = (1, 2, 4, 8)
     """Numbers of XGBoosts of the forest's curve."""
     ablation: bool = True
     """Refit XGBoost without each block of features."""

@@ -10,9 +10,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from llava_core.features.store import FeatureStore
+
 from llava_core.data.example import Dataset
 from llava_core.evaluation.answers import PublishedAnswers, read_answers
-from llava_core.features.store import FeatureStore
 from studies.catalog import STUDIES, audit, provenance
 from studies.catalog.baselines import answer_variants
 from studies.catalog.figure import Figure, choose_method, fit_figure, refit_figure

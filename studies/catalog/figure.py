@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pandas as pd
 
+from ensembles.oof import EncodedFold
 from studies.catalog.baselines import answer_with_llava, fit_baselines
 from studies.catalog.curves import ABLATED, ablate, fit_curves
 from studies.catalog.ground import LLAVA_BLOCKS, QUESTION_BLOCKS, Encoded, Ground, encode
-from studies.catalog.ladder import LADDER, fit_member, tune_member
+from studies.catalog.ladder import LADDER, encode_tuning_folds, fit_member, tune_member
 from studies.catalog.methods import describe
 from studies.catalog.protocol import Protocol
 from studies.catalog.scoring import question_scores
@@ -49,8 +51,14 @@ def fit_figure(ground: Ground, progress: Progress) -> Figure:
     blocks = [block for block in ground.blocks if block not in LLAVA_BLOCKS]
     params: dict[str, Mapping[str, Any]] = {}
     tuning: dict[str, Facts] = {}
+
+    @cache
+    def folds() -> list[EncodedFold]:
+        progress.stage("encode the folds")
+        return encode_tuning_folds(ground, blocks)
+
     for member in dict.fromkeys((*LADDER, *LEVEL0)):
-        tuning[member] = tune_member(ground, member, progress, blocks=blocks)
+        tuning[member] = tune_member(ground, member, folds, progress, blocks=blocks)
         params[member] = tuning[member]["params"]
     progress.stage("encode")
     encoded = encode(ground)

@@ -40,6 +40,8 @@ class Ground:
     run: RunDir
     key: Mapping[str, object]
     """What every step depends on, for its key."""
+    protocol: str
+    """Name of the protocol."""
     tag: str
     """Suffix of step and method names: empty, or that of the second figure."""
     fitted: OptionTable
@@ -125,6 +127,7 @@ def lay_ground(
         spec=spec,
         run=run,
         key=key,
+        protocol=protocol.name,
         tag=tag,
         fitted=fitted,
         scored=scored,

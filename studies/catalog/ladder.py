@@ -4,6 +4,7 @@ A method that fails is kept: its error is recorded and chance is written in its 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from time import perf_counter
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensembles.choice import question_probabilities
+from ensembles.oof import EncodedFold, encode_folds, rows_of
 from ensembles.registry import MEMBERS
 from ensembles.tuning import tune
 from llava_core.errors import InputError
-from studies.catalog.ground import Encoded, Ground, file_name, save_prediction
+from studies.catalog.ground import Encoded, Ground, save_prediction
 from studies.catalog.saved import Needs, save_method
 from studies.progress import Progress
 from studies.rundir import Facts
@@ -64,30 +66,78 @@ def chance(ground: Ground) -> NDArray[np.float64]:
     return np.asarray(1.0 / sizes[ground.scored.questions], dtype=np.float64)
 
 
-def tune_member(ground: Ground, name: str, progress: Progress, *, blocks: Sequence[str]) -> Facts:
-    """Tune a member within the folds; return its parameters, its scores there and the journal's place."""
-    spec = ground.spec
-    journal = f"optuna/{file_name(name)}.journal"
+def encode_tuning_folds(ground: Ground, blocks: Sequence[str]) -> list[EncodedFold]:
+    """Return the folds of tuning as matrices of some blocks, each encoded on its own training rows.
+
+    The one fold of an official split shares families, which `encode_folds` would refuse.
+    """
+    rows = ground.fitted
+    if ground.protocol != "official":
+        return encode_folds(
+            rows.frame, rows.y, groups=rows.groups, folds=ground.folds, encoder=ground.encoder(blocks)
+        )
+    encoded = []
+    for train, held_out in ground.folds:
+        encoder = ground.encoder(blocks)
+        encoded.append(
+            EncodedFold(
+                train=train,
+                held_out=held_out,
+                X_train=encoder.fit_transform(
+                    rows_of(rows.frame, train), rows.y[train], groups=rows.groups[train]
+                ),
+                X_held_out=encoder.transform(rows_of(rows.frame, held_out)),
+            )
+        )
+    return encoded
+
+
+def tune_member(
+    ground: Ground,
+    name: str,
+    folds: Callable[[], list[EncodedFold]],
+    progress: Progress,
+    *,
+    blocks: Sequence[str],
+) -> Facts:
+    """Tune a member within the folds; return its parameters, its scores there and the journal's place.
+
+    Parameters
+    ----------
+    ground : Ground
+    name : str
+        Key of `ensembles.registry.MEMBERS`.
+    folds : callable
+        Gives the encoded folds; asked only if there is something left to tune.
+    progress : Progress
+    blocks : sequence of str
+        Blocks that the folds hold.
+    """
+    spec, rows = ground.spec, ground.fitted
+    if spec.trials == 0:
+        return {"params": dict(MEMBERS[name].defaults), "n_trials": 0, "seconds": 0.0, "journal": None}
+    journal = f"optuna/{name}.journal"
 
     def do() -> Facts:
         (ground.run.path / "optuna").mkdir(exist_ok=True)
+        encoded = folds()
+        tick = progress.stage(f"tune {name}")
         begun = perf_counter()
         tuned = tune(
             name,
-            ground.fitted.frame,
-            ground.fitted.y,
-            questions=ground.fitted.questions,
-            groups=ground.fitted.groups,
-            folds=ground.folds,
+            rows.frame,
+            rows.y,
+            questions=rows.questions,
+            groups=rows.groups,
+            folds=encoded,
             n_trials=spec.trials,
             seed=spec.seed,
             storage=ground.run.path / journal,
-            encoder=ground.encoder(blocks),
             n_jobs=spec.jobs,
-            progress=progress.stage(f"tune {name}"),
+            progress=tick,
             timeout_s=spec.tune_timeout_s,
         )
-        return {"params": dict(tuned.params), "seconds": perf_counter() - begun, "journal": journal}
+        return {**asdict(tuned), "seconds": perf_counter() - begun, "journal": journal}
 
     return ground.step(
         f"tune.{name}",

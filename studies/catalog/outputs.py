@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from llava_core.errors import InputError
-from studies.predictions import write_predictions
 from studies.files import write_json
+from studies.predictions import write_predictions
 from studies.rundir import SPEC_FILE, RunDir
 
 PREDICTIONS_FILE = "predictions.parquet"

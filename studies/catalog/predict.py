@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from llava_core.features.store import FeatureStore
 from numpy.typing import NDArray
 
 from llava_core.data.example import Dataset
 from llava_core.errors import InputError
 from llava_core.evaluation.answers import PublishedAnswers, read_answers
-from llava_core.features.store import FeatureStore
 from studies.catalog.outputs import read_summary
 from studies.catalog.published import MEMBERS_BLOCK
 from studies.catalog.saved import SavedMethod, read_method
