@@ -67,10 +67,10 @@ class PretrainConfig:
 
     sizes: TinySizes = TinySizes()
     clip: ContrastiveConfig = ContrastiveConfig(
-        n_steps=5000, batch_size=64, optim=OptimConfig(lr=1e-3, weight_decay=0.05)
+        n_steps=2600, batch_size=64, optim=OptimConfig(lr=1e-3, weight_decay=0.05)
     )
     llm: LanguageConfig = LanguageConfig(
-        n_steps=9000, batch_size=24, optim=OptimConfig(lr=3e-3, weight_decay=0.05, betas=(0.9, 0.98))
+        n_steps=4600, batch_size=24, optim=OptimConfig(lr=3e-3, weight_decay=0.05, betas=(0.9, 0.98))
     )
     held_out_frac: float = 0.05
     """Share of the images kept from CLIP, to measure caption matching on."""
