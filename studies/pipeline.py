@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from llava_core.features.store import FeatureStore
 
 from llava_core.data.example import Dataset, Example
 from llava_core.data.load import load_dataset
 from llava_core.errors import InputError
+from llava_core.features.store import FeatureStore
 from studies.files import remove, write_parquet
 from studies.progress import Progress, Tick
 from studies.rundir import Facts, RunDir, digest
@@ -133,9 +133,13 @@ def bring_store(
         If the given store is half written, changed, or of another data set.
     """
     if spec.features is not None:
-        return check_store(
-            FeatureStore.open(spec.features), examples, path=spec.features, fingerprint=fingerprint
-        )
+        store = FeatureStore.open(spec.features, data_fingerprint=fingerprint)
+        held = set(store.rows["example_id"])
+        lacking = [example.id for example in examples if example.id not in held]
+        if lacking:
+            problem = f"the store lacks {len(lacking)} of {len(examples)} questions, first {lacking[0]}"
+            raise InputError(problem, path=spec.features)
+        return store
     if checkpoints is None:
         return None
     out = run.path / "features"
@@ -186,9 +190,8 @@ def score_variants(
     file = "steps/llava_variants.parquet"
 
     def score() -> None:
-        from llava_core.inference.logprob import option_logprobs
-
         from llava_core.checkpoint import load_checkpoint
+        from llava_core.inference.logprob import option_logprobs
 
         variants = {"blank_image": ("finetune", True), "stage1_only": ("align", False)}
         tables = []
@@ -229,32 +232,6 @@ def run_checkpoints(spec: StudySpec, run_path: Path) -> Checkpoints | None:
         return Checkpoints(paths={"finetune": spec.llava})
     paths = {stage: run_path / "checkpoint" / stage for stage in STAGES}
     return Checkpoints(paths=paths) if all(path.is_dir() for path in paths.values()) else None
-
-
-def check_store(
-    store: FeatureStore, examples: Sequence[Example], *, path: Path, fingerprint: str
-) -> FeatureStore:
-    """Return the store if it was made from this data set and holds all the examples.
-
-    Raises
-    ------
-    InputError
-        Otherwise.
-    """
-    stored = store.manifest.get("data_fingerprint")
-    if stored != fingerprint:
-        raise InputError(
-            f"got a feature store of another data set (fingerprint {str(stored)[:12]}), "
-            f"allowed is {fingerprint[:12]}",
-            path=path,
-        )
-    held = set(store.rows["example_id"])
-    lacking = [example.id for example in examples if example.id not in held]
-    if lacking:
-        raise InputError(
-            f"the store lacks {len(lacking)} of {len(examples)} questions, first {lacking[0]}", path=path
-        )
-    return store
 
 
 def _stage_facts(name: str, path: Path) -> dict[str, Any]:

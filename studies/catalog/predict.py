@@ -5,17 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from llava_core.features.store import FeatureStore
 from numpy.typing import NDArray
 
 from llava_core.data.example import Dataset
 from llava_core.errors import InputError
 from llava_core.evaluation.answers import PublishedAnswers, read_answers
+from llava_core.features.store import FeatureStore
 from studies.catalog.outputs import read_summary
 from studies.catalog.published import MEMBERS_BLOCK
 from studies.catalog.saved import SavedMethod, read_method
 from studies.design import OptionTable, option_table
-from studies.pipeline import check_store, extract_with, load_file, run_checkpoints
+from studies.pipeline import extract_with, load_file, run_checkpoints
 from studies.predictions import build_predictions, write_predictions
 from studies.progress import Progress
 from studies.rundir import SPEC_FILE
@@ -46,8 +46,8 @@ def predict_with(
     llm_answers : sequence of Path
         For a method that reads published answers: files of the same names as in the run.
     features : Path, optional
-        Feature store of the questions, for a method that reads LLaVA's features; without it they are
-        extracted with the run's own LLaVA.
+        Feature store, for a method that reads LLaVA's features: the questions that it holds are predicted.
+        Without it, features are extracted with the run's own LLaVA.
     method : str, optional
         The run's own choice if not given.
 
@@ -69,6 +69,10 @@ def predict_with(
     store = None
     if needs.store or any(member.needs.store for member in members.values()):
         store = _features(run_path, dataset, features, out=out, progress=progress)
+        held = set(store.rows["example_id"])
+        n_all, examples = len(examples), tuple(example for example in examples if example.id in held)
+        if len(examples) < n_all:
+            progress.note(f"{len(examples)} of {n_all} questions are in the store; the others are left out")
     plain = option_table(examples, store=store)
     table = option_table(examples, store=store if needs.store else None, answers=answers)
     if members:
@@ -114,8 +118,7 @@ def _features(
 ) -> FeatureStore:
     """Return the features of the questions: the given store, or one extracted beside the output."""
     if features is not None:
-        store = FeatureStore.open(features)
-        return check_store(store, dataset.examples, path=features, fingerprint=dataset.fingerprint)
+        return FeatureStore.open(features, data_fingerprint=dataset.fingerprint)
     spec = from_json((run_path / SPEC_FILE).read_text(encoding="utf-8"), path=run_path / SPEC_FILE)
     checkpoints = run_checkpoints(spec, run_path)
     if checkpoints is None:
