@@ -10,10 +10,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from llava_core.features.store import FeatureStore
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from llava_core.data.example import Dataset
 from llava_core.evaluation.answers import PublishedAnswers, read_answers
+from llava_core.features.store import FeatureStore
 from studies.catalog import STUDIES, audit, provenance
 from studies.catalog.baselines import answer_variants
 from studies.catalog.figure import Figure, choose_method, fit_figure, refit_figure
@@ -54,7 +55,8 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
         progress.note("the run is finished; nothing is redone")
         return run_dir.path / REPORT_FILE
     started, begun = datetime.now(UTC), perf_counter()
-    with provenance.watch_memory() as peak:
+    # Members bring their own threads; BLAS threads under them cost ten times what they save here.
+    with provenance.watch_memory() as peak, threadpool_limits(1, user_api="blas"):
         dataset = load_data(spec, run_dir, progress)
         answers = [read_answers(path, dataset) for path in spec.llm_answers]
         protocol = choose_protocol(
