@@ -47,8 +47,6 @@ class StudySpec:
     """Outer folds of the nested evaluation on published answers."""
     memory: str = "auto"
     """What text_memory keeps apart in training: auto, family or question."""
-    train_on_val: bool = True
-    """Official splits: after all choices are made on val, fit on train and val."""
     recipe: str = "mini_cpu"
     """LLaVA training recipe, see `llava_core.recipes`."""
     curve_trees: tuple[int, ...] = (1, 3, 10, 30, 100)

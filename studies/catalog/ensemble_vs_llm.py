@@ -5,6 +5,7 @@ step is kept in the run folder; a resumed run walks the same line and redoes not
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -21,7 +22,7 @@ from studies.catalog.figure import Figure, choose_method, fit_figure, refit_figu
 from studies.catalog.floors import noise_floor, option_order
 from studies.catalog.ground import gather_predictions, lay_ground
 from studies.catalog.outputs import REPORT_FILE, write_outputs
-from studies.catalog.protocol import Protocol, choose_protocol, without_families_of
+from studies.catalog.protocol import Protocol, choose_protocol, unused, without_families_of
 from studies.catalog.published import answer_gaps, answered_by_all, describe_answers, fit_published
 from studies.catalog.scoring import Scorer
 from studies.catalog.summary import Found, build_summary
@@ -113,7 +114,7 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
             removed_counts=counts,
             choice=choose_method(figure, predictions, protocol),
             checks=audit.as_plain(checks),
-            gaps=answer_gaps(answers, dataset),
+            gaps=[*(asdict(gap) for gap in unused(dataset, protocol)), *answer_gaps(answers, dataset)],
             llava=_llava_facts(figure, llava, variants),
             llm=describe_answers(answers, dataset),
         )
@@ -137,6 +138,7 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
             },
             run_path=run_dir.path,
         )
+        progress.note(summary["verdict"]["sentence"])
         return write_outputs(run_dir, predictions, summary)
 
 

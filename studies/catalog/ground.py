@@ -100,7 +100,7 @@ def lay_ground(
     tag: str = "",
 ) -> Ground:
     """Return the ground of a protocol."""
-    fit_val = protocol.name == "official" and spec.train_on_val and bool(protocol.val)
+    fit_val = protocol.name == "official" and bool(protocol.val)
     fit_examples = (*protocol.train, *protocol.val) if fit_val else protocol.train
     scored_examples = protocol.test if fit_val else (*protocol.val, *protocol.test)
     fitted = option_table(fit_examples, store=store)

@@ -14,12 +14,13 @@ own
 Left out: repeating a protocol over seeds, which is a run per seed.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from llava_core.data.example import Dataset, Example
+from llava_core.data.example import Dataset, Example, Gap
 from llava_core.errors import InputError
 
 MAIN_SLICE = "main"
@@ -123,6 +124,20 @@ def without_families_of(protocol: Protocol) -> Protocol:
         train=tuple(example for example in protocol.train if example.group not in held_out),
         val=tuple(example for example in protocol.val if example.group not in held_out),
     )
+
+
+def unused(dataset: Dataset, protocol: Protocol) -> list[Gap]:
+    """Count what a data set holds and the study does not use: unlabelled questions, and other parts."""
+    used = {example.id for example in (*protocol.used, *protocol.train_llm)}
+    left = [example for example in dataset.examples if example.id not in used]
+    counts = Counter(
+        ("label" if example.answer is None else "use in this study", example.split or "all")
+        for example in left
+    )
+    sizes = Counter(example.split or "all" for example in dataset.examples)
+    return [
+        Gap(what=what, split=split, missing=n, of=sizes[split]) for (what, split), n in sorted(counts.items())
+    ]
 
 
 _TOLD = {

@@ -5,7 +5,7 @@ import pytest
 
 from llava_core.data.example import Dataset, Example
 from llava_core.errors import InputError
-from studies.catalog.protocol import choose_protocol, without_families_of
+from studies.catalog.protocol import choose_protocol, unused, without_families_of
 
 MakeDataset = Callable[..., Dataset]
 
@@ -87,3 +87,14 @@ def test_families_of_the_test_leave_training(make_dataset: MakeDataset) -> None:
     assert ids(reduced.train) == {"train0"}
     assert reduced.val == ()
     assert len(reduced.test) == 3
+
+
+def test_what_is_not_used_is_counted(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset({"train": 3, "test": 4, "minitrain": 2})
+    unlabelled = tuple(replace(e, answer=None) if e.id == "test2" else e for e in dataset.examples)
+    dataset = replace(dataset, examples=unlabelled)
+    gaps = unused(dataset, choose_protocol(dataset, seed=0))
+    assert [(gap.what, gap.split, gap.missing, gap.of) for gap in gaps] == [
+        ("label", "test", 1, 4),
+        ("use in this study", "minitrain", 2, 2),
+    ]
