@@ -209,10 +209,16 @@ def _one_line_errors() -> Iterator[None]:
     except InputError as error:
         problem = str(error)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not _is_full_disk(error):
             raise
         problem = f"no space left on the disk while writing {error.filename or 'the run folder'}"
     else:
         return
     typer.echo("error: " + " ".join(problem.split()), err=True)
     raise typer.Exit(2)
+
+
+def _is_full_disk(error: OSError) -> bool:
+    """Whether a write failed for want of space; numpy tells a short write without an error number."""
+    short = error.errno is None and "requested and" in str(error)
+    return short or error.errno in (errno.ENOSPC, errno.EDQUOT)

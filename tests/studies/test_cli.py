@@ -59,6 +59,25 @@ def test_usage_errors_end_with_two(arguments: list[str]) -> None:
     assert runner.invoke(app, arguments).exit_code == 2
 
 
+def test_a_short_write_of_an_array_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> Path:
+        raise OSError("27636 requested and 11232 written")
+
+    monkeypatch.setattr(Study, "run", staticmethod(full))
+    result = runner.invoke(app, ["run", "ensemble_vs_llm", "--out", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert result.stderr.strip() == "error: no space left on the disk while writing the run folder"
+
+
+def test_another_fault_of_the_system_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Path:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Study, "run", staticmethod(broken))
+    result = runner.invoke(app, ["run", "ensemble_vs_llm", "--out", str(tmp_path / "run")])
+    assert isinstance(result.exception, OSError)
+
+
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> Path:
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "run" / "features"))
