@@ -25,9 +25,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from llava_core.data.families import question_stem
 from studies.design.hashed import text_keys
 from studies.design.siblings import Siblings
-from studies.design.wording import STEM_LENGTH, normalised, texts_of
+from studies.design.wording import normalised, texts_of
 
 KEYS = ("option", "stem", "question", "offer", "picture", "picture_stem")
 """Same kind of question: any; stem; whole text; set of options; caption and OCR; those and the stem."""
@@ -144,7 +145,7 @@ def row_keys(X: pd.DataFrame, names: Sequence[str]) -> dict[str, NDArray[np.int6
     options = np.array([normalised(text) or text for text in texts_of(X, "option")], dtype=object)
     per_question = X.iloc[siblings.first]
     questions = [normalised(text) for text in texts_of(per_question, "question")]
-    stems = [text[:STEM_LENGTH] for text in questions]
+    stems = [question_stem(text) for text in texts_of(per_question, "question")]
     offers: list[list[str]] = [[] for _ in questions]
     for code, option in zip(siblings.codes, options, strict=True):
         offers[code].append(option)

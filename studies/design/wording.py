@@ -11,9 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-STEM_LENGTH = 60
-"""Characters of a normalised question that count as its stem, as in the family rule."""
-
 _NOT_WORD = re.compile(r"[^\w\s]+")
 
 

@@ -14,7 +14,7 @@ def test_schedule_rises_linearly_and_falls_as_a_cosine_to_zero():
     assert factors[10] == pytest.approx(1.0)
     assert factors[55] == pytest.approx(0.5)
     assert 0 < factors[-1] < 0.001
-    assert all(a >= b for a, b in itertools.pairwise(factors))
+    assert all(a >= b for a, b in itertools.pairwise(factors[10:]))
 
 
 def test_a_step_is_adamw_with_clipped_gradient():
