@@ -4,8 +4,7 @@ Reads downward as the run does: data, LLaVA, features, audit, methods, second fi
 step is kept in the run folder; a resumed run walks the same line and redoes nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -20,7 +19,7 @@ from studies.catalog import STUDIES, audit, provenance
 from studies.catalog.baselines import answer_variants
 from studies.catalog.figure import Figure, choose_method, fit_figure, refit_figure
 from studies.catalog.floors import noise_floor, option_order
-from studies.catalog.ground import gather_predictions, lay_ground
+from studies.catalog.ground import Ground, gather_predictions, lay_ground
 from studies.catalog.outputs import REPORT_FILE, write_outputs
 from studies.catalog.protocol import Protocol, choose_protocol, unused, without_families_of
 from studies.catalog.published import answer_gaps, answered_by_all, describe_answers, fit_published
@@ -58,52 +57,22 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
     started, begun = datetime.now(UTC), perf_counter()
     # Members bring their own threads; BLAS threads under them cost ten times what they save here.
     with provenance.watch_memory() as peak, threadpool_limits(1, user_api="blas"):
-        dataset = load_data(spec, run_dir, progress)
-        answers = [read_answers(path, dataset) for path in spec.llm_answers]
-        protocol = choose_protocol(
-            dataset, seed=spec.seed, limit=spec.limit, answered=answered_by_all(answers)
-        )
-        checks = audit.audit_parts(protocol)
-        audit.enforce(checks, allow_leak=spec.allow_leak)
-        llava = bring_checkpoints(
-            spec, run_dir, protocol.train_llm, fingerprint=dataset.fingerprint, progress=progress
-        )
-        store = bring_store(
-            spec, run_dir, llava, protocol.used, fingerprint=dataset.fingerprint, progress=progress
-        )
-        seen = () if store is None else store.rows["example_id"][store.rows["seen_in_training"]]
-        checks += audit.audit_seen(protocol, seen)
-        audit.enforce(checks, allow_leak=spec.allow_leak)
-        ground = lay_ground(spec, run_dir, protocol, fingerprint=dataset.fingerprint, store=store)
+        source = _bring(spec, run_dir, progress)
+        ground = _ground(spec, run_dir, source, source.protocol)
         figure = fit_figure(ground, progress)
-        if answers:
-            figure.methods.update(fit_published(ground, protocol.test, answers, progress))
-        variants = {}
-        if llava is not None and figure.is_ok("llava"):
-            shown = [example for example in protocol.headline if example.has_image]
-            scores = score_variants(run_dir, llava, shown, fingerprint=dataset.fingerprint, progress=progress)
-            variants = answer_variants(ground, shown, scores)
-        removed, counts = _second_figure(
-            spec, run_dir, protocol, dataset, figure, store=store, answers=answers, progress=progress
-        )
+        if source.answers:
+            figure.methods.update(fit_published(ground, source.protocol.test, source.answers, progress))
+        variants = _llava_variants(run_dir, source, ground, figure, progress)
+        removed, counts = _second_figure(spec, run_dir, source, figure, progress)
         progress.stage("noise floor and option order")
-        checks += [
-            noise_floor(ground),
-            *([option_order(ground, "xgboost")] if figure.is_ok("xgboost") else []),
-        ]
-        if protocol.is_ours:
+        checks = [*source.checks, noise_floor(ground)]
+        if figure.is_ok("xgboost"):
+            checks.append(option_order(ground, "xgboost"))
+        if source.protocol.is_ours:
             checks.append(audit.audit_folds(ground.fold_of_rows, ground.fitted.groups))
         progress.stage("score and write the report")
-        predictions = gather_predictions(
-            run_dir, [*figure.predicted, *variants.values(), *(removed.predicted if removed else ())]
-        )
-        scorer = Scorer(
-            predictions=predictions,
-            examples=protocol.headline,
-            level=spec.level,
-            n_boot=spec.n_boot,
-            seed=spec.seed,
-        )
+        names = [*figure.predicted, *variants.values(), *(removed.predicted if removed else ())]
+        predictions = gather_predictions(run_dir, names)
         found = Found(
             methods=figure.methods,
             tuning=figure.tuning,
@@ -112,18 +81,24 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
             removed=removed.methods if removed else {},
             removed_tag=REMOVED_TAG,
             removed_counts=counts,
-            choice=choose_method(figure, predictions, protocol),
+            choice=choose_method(figure, predictions, source.protocol),
             checks=audit.as_plain(checks),
-            gaps=[*(asdict(gap) for gap in unused(dataset, protocol)), *answer_gaps(answers, dataset)],
-            llava=_llava_facts(figure, llava, variants),
-            llm=describe_answers(answers, dataset),
+            gaps=source.gaps,
+            llava=_llava_facts(figure, source.llava, variants),
+            llm=describe_answers(source.answers, source.dataset),
         )
         summary = build_summary(
             study=spec.study,
             title=STUDIES[spec.study].title,
-            dataset=dataset,
-            protocol=protocol,
-            scorer=scorer,
+            dataset=source.dataset,
+            protocol=source.protocol,
+            scorer=Scorer(
+                predictions=predictions,
+                examples=source.protocol.headline,
+                level=spec.level,
+                n_boot=spec.n_boot,
+                seed=spec.seed,
+            ),
             found=found,
             provenance={
                 "command": command,
@@ -142,28 +117,80 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
         return write_outputs(run_dir, predictions, summary)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Source:
+    """What a run starts from once it has been brought to its features."""
+
+    dataset: Dataset
+    answers: list[PublishedAnswers]
+    protocol: Protocol
+    llava: Checkpoints | None
+    store: FeatureStore | None
+    checks: list[audit.Check]
+
+    @property
+    def gaps(self) -> list[dict[str, Any]]:
+        """What the data and the answers lack, beyond what the reader counted."""
+        left = [asdict(gap) for gap in unused(self.dataset, self.protocol)]
+        return left + answer_gaps(self.answers, self.dataset)
+
+
+def _bring(spec: StudySpec, run_dir: RunDir, progress: Progress) -> _Source:
+    """Bring data, LLaVA and features to the run; audit each as early as possible."""
+    dataset = load_data(spec, run_dir, progress)
+    fingerprint = dataset.fingerprint
+    answers = [read_answers(path, dataset) for path in spec.llm_answers]
+    protocol = choose_protocol(dataset, seed=spec.seed, limit=spec.limit, answered=answered_by_all(answers))
+    checks = audit.audit_parts(protocol)
+    audit.enforce(checks, allow_leak=spec.allow_leak)
+    llava = bring_checkpoints(spec, run_dir, protocol.train_llm, fingerprint=fingerprint, progress=progress)
+    store = bring_store(spec, run_dir, llava, protocol.used, fingerprint=fingerprint, progress=progress)
+    seen = () if store is None else store.rows["example_id"][store.rows["seen_in_training"]]
+    checks += audit.audit_seen(protocol, seen)
+    audit.enforce(checks, allow_leak=spec.allow_leak)
+    return _Source(
+        dataset=dataset, answers=answers, protocol=protocol, llava=llava, store=store, checks=checks
+    )
+
+
+def _ground(
+    spec: StudySpec, run_dir: RunDir, source: _Source, protocol: Protocol, *, tag: str = ""
+) -> Ground:
+    return lay_ground(
+        spec, run_dir, protocol, fingerprint=source.dataset.fingerprint, store=source.store, tag=tag
+    )
+
+
+def _llava_variants(
+    run_dir: RunDir, source: _Source, ground: Ground, figure: Figure, progress: Progress
+) -> dict[str, str]:
+    """Score LLaVA under what should break it, on the image questions of the headline."""
+    if source.llava is None or not figure.is_ok("llava"):
+        return {}
+    shown = [example for example in source.protocol.headline if example.has_image]
+    if not shown:
+        return {}
+    scores = score_variants(
+        run_dir, source.llava, shown, fingerprint=source.dataset.fingerprint, progress=progress
+    )
+    return answer_variants(ground, shown, scores)
+
+
 def _second_figure(
-    spec: StudySpec,
-    run_dir: RunDir,
-    protocol: Protocol,
-    dataset: Dataset,
-    figure: Figure,
-    *,
-    store: FeatureStore | None,
-    answers: Sequence[PublishedAnswers],
-    progress: Progress,
+    spec: StudySpec, run_dir: RunDir, source: _Source, figure: Figure, progress: Progress
 ) -> tuple[Figure | None, dict[str, Any]]:
     """Where train and test share families: refit without the shared ones, parameters as tuned before."""
+    protocol = source.protocol
     reduced = without_families_of(protocol)
     n_removed = len(protocol.train) + len(protocol.val) - len(reduced.train) - len(reduced.val)
     if not n_removed or not spec.families_removed or not reduced.train:
         return None, {}
-    held_out = {example.group for example in protocol.test}
-    shared = held_out & {example.group for example in (*protocol.train, *protocol.val)}
-    ground = lay_ground(spec, run_dir, reduced, fingerprint=dataset.fingerprint, store=store, tag=REMOVED_TAG)
+    fitted_on = {example.group for example in (*protocol.train, *protocol.val)}
+    shared = fitted_on & {example.group for example in protocol.test}
+    ground = _ground(spec, run_dir, source, reduced, tag=REMOVED_TAG)
     removed = refit_figure(ground, figure.params, progress)
-    if answers:
-        removed.methods.update(fit_published(ground, protocol.test, answers, progress))
+    if source.answers:
+        removed.methods.update(fit_published(ground, protocol.test, source.answers, progress))
     return removed, {"n_families": len(shared), "n_questions_removed": n_removed}
 
 

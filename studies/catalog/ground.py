@@ -7,6 +7,7 @@ folder, memory-mapped, and shared by all methods. Tuning and stacking encode wit
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from time import perf_counter
 
 import numpy as np
@@ -16,11 +17,11 @@ from numpy.typing import NDArray
 from ensembles.persist import save_model
 from ensembles.splits import family_folds
 from llava_core.data.example import Example
+from llava_core.features.store import FeatureStore
 from studies.catalog.protocol import Protocol
 from studies.catalog.saved import ENCODER, MODEL_FILE, MODELS
 from studies.design import DesignEncoder, OptionTable, option_table
 from studies.design.encoder import available_blocks
-from studies.design.table import Answers, Store
 from studies.predictions import build_predictions, read_predictions, write_predictions
 from studies.rundir import Facts, RunDir, digest
 from studies.spec import StudySpec
@@ -94,9 +95,7 @@ def lay_ground(
     protocol: Protocol,
     *,
     fingerprint: str,
-    store: Store | None = None,
-    store_hash: str = "",
-    answers: Sequence[Answers] = (),
+    store: FeatureStore | None = None,
     tag: str = "",
 ) -> Ground:
     """Return the ground of a protocol."""
@@ -116,7 +115,8 @@ def lay_ground(
         keep = "question" if protocol.name == "official" and shared else "family"
     key = {
         "data": fingerprint,
-        "store": store_hash,
+        "version": version("llava-ensembles"),
+        "store": None if store is None else digest(store.manifest),
         "fitted": _ids(fit_examples),
         "scored": _ids(scored_examples),
         "memory": keep,

@@ -24,7 +24,7 @@ from studies.catalog.stacks import build_stack
 from studies.catalog.votes import as_shares, chosen_options, plurality, ranked
 from studies.design import OptionTable, option_table
 from studies.progress import Progress
-from studies.rundir import Facts
+from studies.rundir import Facts, digest
 
 MEMBERS_BLOCK = "members"
 """Block of the members' probabilities on test."""
@@ -96,7 +96,7 @@ def fit_published(
     families = table.groups[np.unique(table.questions, return_index=True)[1]]
     folds = family_folds(families, n_folds=ground.spec.outer_folds, seed=ground.spec.seed)
     inputs: dict[str, Any] = {
-        "answers": [file.name for file in answers],
+        "answers": {file.name: digest({"chosen": file.chosen, "texts": file.texts}) for file in answers},
         "outer_folds": ground.spec.outer_folds,
     }
     methods: dict[str, Facts] = {}

@@ -48,7 +48,7 @@ def write_questions(path: Path, n: int, *, labelled: bool = True, seed: int = 0)
         options = [str(colour) for colour in rng.permutation(COLOURS)[: rng.integers(2, 6)]]
         answer = int(rng.integers(len(options)))
         told = options[answer] if rng.random() < 0.85 else str(rng.choice(options))
-        thing = THINGS[rng.integers(len(THINGS))]
+        thing = THINGS[i // 2 % len(THINGS)]
         record = {
             "id": f"q{i}",
             "question": f"What is the colour of {thing} {seed}-{i // 2}?",
