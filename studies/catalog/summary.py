@@ -77,7 +77,12 @@ def build_summary(
         "study": study,
         "title": title,
         "verdict": verdict(
-            methods, comparisons, evaluated_on=protocol.evaluated_on, reference=against, removed=removed
+            methods,
+            comparisons,
+            evaluated_on=protocol.evaluated_on,
+            reference=against,
+            chosen=(found.choice or {}).get("method"),
+            removed=removed,
         ),
         "reference": against,
         "data": _data(dataset, protocol, found.gaps),

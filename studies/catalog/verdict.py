@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from studies.catalog.methods import describe
+from studies.report.format import percent, percent_interval, points, points_interval
 
 Row = Mapping[str, Any]
 
@@ -17,6 +18,7 @@ def verdict(
     *,
     evaluated_on: str,
     reference: str | None,
+    chosen: str | None = None,
     removed: Row | None = None,
 ) -> dict[str, Any]:
     """Return ``sentence`` and ``details``.
@@ -28,24 +30,30 @@ def verdict(
     evaluated_on : str
     reference : str or None
         LLM that the ensembles are held against.
+    chosen : str, optional
+        Ensemble that was chosen without the questions it is scored on; the sentence is about it. Without one
+        the sentence is about the first ensemble, and never about the winner of the test itself.
     removed : mapping, optional
         The second figure, with the held-out families removed.
     """
     ensembles = [m for m in methods if m["kind"] in ("ladder", "stack") and m["status"] == "ok"]
     if not ensembles:
         return {"sentence": "No ensemble could be fitted; every method below failed.", "details": []}
-    best = max(ensembles, key=lambda method: method["accuracy"]["value"])
     by_name = {method["name"]: method for method in methods}
-    n = best["accuracy"]["n"]
-    sentence = f"{best['label']} gets {share(best['accuracy'])} of {n:,} questions right ({evaluated_on})"
-    against = find(comparisons, best["name"], reference) if reference else None
+    told = next((method for method in ensembles if method["name"] == chosen), ensembles[0])
+    n = told["accuracy"]["n"]
+    how = ", chosen beforehand," if told["name"] == chosen else ""
+    sentence = (
+        f"{told['label']}{how} gets {share(told['accuracy'])} of {n:,} questions right ({evaluated_on})"
+    )
+    against = find(comparisons, told["name"], reference) if reference else None
     if against is not None and reference is not None:
         rival = by_name[reference]
         sentence += f"; {rival['label']} gets {share(rival['accuracy'])}: {difference(against)}."
     else:
         sentence += "; no LLM took part."
     details = [text for text in (_rung(by_name, comparisons, *pair) for pair in _RUNGS) if text]
-    details += _on_removed(best, reference, against, removed)
+    details += _on_removed(told, reference, against, removed)
     details += [
         f"{m['label']} failed and is scored as chance: {m['error']}" for m in methods if m["status"] != "ok"
     ]
@@ -53,8 +61,8 @@ def verdict(
 
 
 def share(estimate: Row) -> str:
-    """Return an accuracy in words, e.g. ``71.2 % [68.0, 74.1]``."""
-    return f"{100 * estimate['value']:.1f} % [{100 * estimate['low']:.1f}, {100 * estimate['high']:.1f}]"
+    """Return an accuracy and its interval in words."""
+    return f"{percent(estimate['value'])} % [{percent_interval(estimate)}]"
 
 
 def difference(row: Row) -> str:
@@ -62,7 +70,7 @@ def difference(row: Row) -> str:
     found = row["difference"]
     word = "a clear gain" if found["low"] > 0 else "a clear loss" if found["high"] < 0 else "open"
     return (
-        f"{100 * found['value']:+.1f} points [{100 * found['low']:+.1f}, {100 * found['high']:+.1f}], "
+        f"{points(found['value'])} points [{points_interval(found)}], "
         f"{row['gains']} won and {row['losses']} lost, {word}"
     )
 
@@ -88,23 +96,23 @@ def _rung(by_name: Mapping[str, Row], comparisons: Sequence[Row], a: str, b: str
     return f"{asks}: {label} {accuracy}, against {describe(b).label} {difference(row)}."
 
 
-def _on_removed(best: Row, reference: str | None, against: Row | None, removed: Row | None) -> list[str]:
+def _on_removed(told: Row, reference: str | None, against: Row | None, removed: Row | None) -> list[str]:
     if removed is None:
         return []
-    again = next((method for method in removed["methods"] if method["name"] == best["name"]), None)
+    again = next((method for method in removed["methods"] if method["name"] == told["name"]), None)
     if again is None:
         return []
-    told = (
-        f"With the families of the test questions removed from training, {best['label']} gets "
+    text = (
+        f"With the families of the test questions removed from training, {told['label']} gets "
         f"{share(again['accuracy'])}"
     )
-    row = find(removed["comparisons"], best["name"], reference) if reference else None
+    row = find(removed["comparisons"], told["name"], reference) if reference else None
     if row is None or against is None:
-        return [told + "."]
+        return [text + "."]
     lives_only = against["difference"]["low"] > 0 >= row["difference"]["low"]
     note = (
         "; the gain lives only in the official split, which shares families with training"
         if lives_only
         else ""
     )
-    return [f"{told}: {difference(row)}{note}."]
+    return [f"{text}: {difference(row)}{note}."]

@@ -13,22 +13,16 @@ def verdict(summary: Mapping[str, Any]) -> View:
     """Sentence, details and the few figures beside them."""
     told = summary["verdict"]
     against = reference(summary)
-    ensembles = [
-        m
-        for m in summary["methods"]
-        if m.get("kind") in ("ladder", "stack") and m.get("accuracy") and is_ok(m)
-    ]
-    best = max(ensembles, key=lambda m: m["accuracy"]["value"], default=None)
+    chosen = _choice(summary)
     llm = next((m for m in summary["methods"] if m["name"] == against and m.get("accuracy")), None)
-    gap = _find_comparison(summary.get("comparisons"), best["name"] if best else None, against)
+    gap = _find_comparison(summary.get("comparisons"), chosen["name"] if chosen else None, against)
     data = summary.get("data") or {}
     return {
         "sentence": told["sentence"],
         "details": told.get("details") or [],
-        "best": best,
         "llm": llm,
         "difference": gap,
-        "choice": _choice(summary),
+        "choice": chosen,
         "n_questions": data.get("n_questions"),
         "n_families": data.get("n_families"),
     }
@@ -182,6 +176,7 @@ def _choice(summary: Mapping[str, Any]) -> View | None:
     if chosen is None:
         return None
     return {
+        "name": chosen["name"],
         "label": labels(summary)[chosen["name"]],
         "why": told.get("why"),
         "accuracy": chosen.get("accuracy"),

@@ -237,7 +237,7 @@ def test_the_least_summary_still_renders(summary):
 
 def test_the_method_chosen_without_the_test_questions_is_told(summary):
     told = re.search(r'<p class="chosen">(.*?)</p>', render_html(summary), flags=re.DOTALL)[1]
-    assert "<strong>Stacking</strong>, 75.2&thinsp;%" in told
+    assert "<strong>Stacking</strong> was chosen" in told
     assert "(least log-loss on val)" in told
     del summary["choice"]
     assert 'class="chosen"' not in render_html(summary)
