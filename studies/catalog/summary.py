@@ -9,7 +9,7 @@ from llava_core.data.example import Dataset, Example
 from studies.catalog.methods import LADDER_NOTE, describe, pairs, reference
 from studies.catalog.protocol import Protocol
 from studies.catalog.scoring import Scorer
-from studies.catalog.verdict import verdict
+from studies.catalog.verdict import spoken_of, verdict
 
 SCHEMA_VERSION = 1
 SHOWN_EXAMPLES = 24
@@ -70,6 +70,7 @@ def build_summary(
     methods = [_method(name, scorer, facts) for name, facts in found.methods.items()]
     comparisons = scorer.comparisons(pairs(names))
     against = reference(names)
+    chosen = (found.choice or {}).get("method")
     removed = _removed(scorer, found)
     tested = scorer.on(protocol.test)
     return {
@@ -81,7 +82,7 @@ def build_summary(
             comparisons,
             evaluated_on=protocol.evaluated_on,
             reference=against,
-            chosen=(found.choice or {}).get("method"),
+            chosen=chosen,
             removed=removed,
         ),
         "reference": against,
@@ -108,7 +109,7 @@ def build_summary(
         "audit": {"checks": list(found.checks)},
         "llava": _llava(found.llava, tested.on([e for e in scorer.examples if e.has_image])),
         "llm": list(found.llm),
-        "examples": _examples(methods, scorer, against, run_path),
+        "examples": _examples(methods, scorer, against, chosen, run_path),
         "provenance": dict(provenance),
     }
 
@@ -219,13 +220,13 @@ def _llava(facts: Facts | None, shown: Scorer) -> dict[str, Any] | None:
 
 
 def _examples(
-    methods: Sequence[Facts], scorer: Scorer, against: str | None, run_path: Path
+    methods: Sequence[Facts], scorer: Scorer, against: str | None, chosen: str | None, run_path: Path
 ) -> dict[str, list[dict[str, Any]]]:
-    """Questions that the best ensemble wins from the LLM and loses to it, image questions first."""
-    ensembles = [m for m in methods if m["kind"] in ("ladder", "stack") and m["status"] == "ok"]
-    if against is None or not ensembles:
+    """Questions that the ensemble spoken of wins from the LLM and loses to it, image questions first."""
+    told = spoken_of(methods, chosen)
+    if against is None or told is None:
         return {"won": [], "lost": []}
-    best = max(ensembles, key=lambda method: method["accuracy"]["value"])["name"]
+    best = told["name"]
     ours, theirs = scorer.scores(best).credit, scorer.scores(against).credit
     picks = {name: _picks(scorer, name) for name in (best, against)}
     order = sorted(range(len(ours)), key=lambda i: (not scorer.examples[i].image, i))

@@ -36,11 +36,10 @@ def verdict(
     removed : mapping, optional
         The second figure, with the held-out families removed.
     """
-    ensembles = [m for m in methods if m["kind"] in ("ladder", "stack") and m["status"] == "ok"]
-    if not ensembles:
+    told = spoken_of(methods, chosen)
+    if told is None:
         return {"sentence": "No ensemble could be fitted; every method below failed.", "details": []}
     by_name = {method["name"]: method for method in methods}
-    told = next((method for method in ensembles if method["name"] == chosen), ensembles[0])
     n = told["accuracy"]["n"]
     how = ", chosen beforehand," if told["name"] == chosen else ""
     sentence = (
@@ -58,6 +57,12 @@ def verdict(
         f"{m['label']} failed and is scored as chance: {m['error']}" for m in methods if m["status"] != "ok"
     ]
     return {"sentence": sentence, "details": details}
+
+
+def spoken_of(methods: Sequence[Row], chosen: str | None) -> Row | None:
+    """Return the ensemble that a run speaks of: the chosen one, else the first that could be fitted."""
+    ensembles = [m for m in methods if m["kind"] in ("ladder", "stack") and m["status"] == "ok"]
+    return next((m for m in ensembles if m["name"] == chosen), ensembles[0] if ensembles else None)
 
 
 def share(estimate: Row) -> str:
