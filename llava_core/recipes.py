@@ -30,14 +30,18 @@ class Recipe:
 
 
 def mini_cpu() -> Recipe:
-    """Return the recipe of the tiny model: minutes on two cores, from the shipped weights."""
+    """Return the recipe of the tiny model: minutes on two cores, from the shipped weights.
+
+    Chosen on val of the bundled data. Stage 2 begins with descriptions: without them the language model does
+    not learn within minutes which patch a colour stands in (val, image questions: 57 %, with them 67 %).
+    """
     return Recipe(
         align=StageConfig(
             name="align",
             trains=("projector",),
             tasks="captions",
             template="plain",
-            n_epochs=3,
+            n_epochs=0.5,
             batch_size=32,
             optim=OptimConfig(lr=2e-3),
             new_projector=True,
@@ -47,9 +51,10 @@ def mini_cpu() -> Recipe:
             trains=("projector", "llm"),
             tasks="questions",
             template="mini_v1",
-            n_epochs=10,
-            batch_size=32,
-            optim=OptimConfig(lr=1e-3),
+            describe_epochs=1,
+            n_epochs=4,
+            batch_size=16,
+            optim=OptimConfig(lr=2e-3, betas=(0.9, 0.98)),
         ),
     )
 
@@ -176,7 +181,7 @@ def pretrain_mini(out: Path, *, seed: int = 0, progress: Progress | None = None)
     import torch
 
     from llava_core.checkpoint import checkpoint_hash, save_checkpoint
-    from llava_core.data.mini import pretrain_texts, write_mini
+    from llava_core.data.mini import mini_fingerprint, pretrain_texts, texts_fingerprint, write_mini
     from llava_core.data.scienceqa import load_scienceqa
     from llava_core.train.pretrain import PretrainConfig, pretrain
 
@@ -191,7 +196,10 @@ def pretrain_mini(out: Path, *, seed: int = 0, progress: Progress | None = None)
         "what": "tiny CLIP and tiny Llama for the bundled data; they play CLIP's and Vicuna's part",
         "command": f"llava pretrain-mini --out DIR --seed {seed}",
         "trained_on": "pretrain part of the bundled data and its texts, nothing else",
-        "data_fingerprint": data.fingerprint,
+        "data_fingerprint": {
+            "pretrain": mini_fingerprint("pretrain", seed=seed),
+            "pretrain_texts": texts_fingerprint(seed),
+        },
         "checkpoint_hash": checkpoint_hash(out),
         "files": json.loads((Path(out) / "manifest.json").read_text())["files"],
         "n_weights": {

@@ -53,7 +53,11 @@ class CaptionedImages:
 
 
 class Captioner(nn.Module):
-    """Reads patch features as a prefix and predicts the caption; discarded after pre-training."""
+    """Reads patch features as a prefix and predicts the caption; discarded after pre-training.
+
+    One layer: what a caption tells must stand in the patches, ready to be read off in one step, since the
+    captioner cannot work it out. That is what a linear projector needs.
+    """
 
     def __init__(self, dim_vision: int, vocab_size: int, dim: int = 128) -> None:
         super().__init__()
@@ -63,7 +67,7 @@ class Captioner(nn.Module):
                 vocab_size=vocab_size,
                 hidden_size=dim,
                 intermediate_size=2 * dim,
-                num_hidden_layers=2,
+                num_hidden_layers=1,
                 num_attention_heads=4,
                 tie_word_embeddings=True,
             )

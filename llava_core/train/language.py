@@ -44,7 +44,7 @@ class LanguageConfig:
     """Chance per epoch that a caption is also read as a document of its own."""
     describe_prob: float = 0.15
     """Chance per epoch that a caption is also read and to be repeated."""
-    text_prob: float = 1.0
+    text_prob: float = 0.5
     """Chance per epoch that a text-only document is read."""
     max_tokens: int = 256
 

@@ -67,10 +67,10 @@ class PretrainConfig:
 
     sizes: TinySizes = TinySizes()
     clip: ContrastiveConfig = ContrastiveConfig(
-        n_steps=2600, batch_size=64, optim=OptimConfig(lr=1e-3, weight_decay=0.05)
+        n_steps=3000, batch_size=64, optim=OptimConfig(lr=1e-3, weight_decay=0.05)
     )
     llm: LanguageConfig = LanguageConfig(
-        n_steps=4600, batch_size=24, optim=OptimConfig(lr=3e-3, weight_decay=0.05, betas=(0.9, 0.98))
+        n_steps=14_000, batch_size=24, optim=OptimConfig(lr=3e-3, weight_decay=0.05, betas=(0.9, 0.98))
     )
     held_out_frac: float = 0.05
     """Share of the images kept from CLIP, to measure caption matching on."""
@@ -136,7 +136,8 @@ def tiny_tokenizer(
         ]
     template = MINI_V1
     frame = template.system + template.human_prefix + template.human_suffix + template.assistant_prefix
-    return train_tokenizer([*corpus, *[frame] * 10], vocab_size=vocab_size)
+    # The frame stands in every conversation; counted once each, its words become one token like any other's.
+    return train_tokenizer([*corpus, *[frame] * len(examples)], vocab_size=vocab_size)
 
 
 def tiny_bundle(sizes: TinySizes, tokenizer: PreTrainedTokenizerFast, *, seed: int) -> LlavaBundle:

@@ -8,8 +8,9 @@ which a data set of full size needs.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,19 @@ from torch import Tensor
 
 from llava_core.checkpoint import LlavaBundle, load_checkpoint, save_checkpoint
 from llava_core.data.collate import length_grouped_batches, pad_batch
-from llava_core.data.conversation import TEMPLATES, Encoded, encode
+from llava_core.data.conversation import TEMPLATES, Encoded, Turn, encode
 from llava_core.data.example import Example
 from llava_core.data.images import load_pixels
 from llava_core.errors import InputError
 from llava_core.model.llava import hf_names
 from llava_core.model.projector import initialise
 from llava_core.train.loop import Progress, epochs, optimise, threads
-from llava_core.train.stage import StageConfig, conversation, usable
+from llava_core.train.stage import StageConfig, conversation, described, description, usable
 
-RECIPE_VERSION = 1
+Batch = tuple[list[Encoded], Tensor | None]
+Make = Callable[[StageConfig, Example, np.random.Generator], list[Turn]]
+
+RECIPE_VERSION = 2
 """Raised when the code changes what a stage computes, so that older checkpoints are not reused."""
 
 
@@ -157,33 +161,40 @@ def _train(
     model.llm.requires_grad_("llm" in config.trains)
     model.train()
 
-    def epoch(_: int) -> Iterator[tuple[list[Encoded], Tensor | None]]:
-        rows = [
-            encode(
-                conversation(config, example, rng),
-                bundle.tokenizer,
-                template,
-                bundle.n_image_tokens,
-                max_tokens=config.max_tokens,
-            )
-            for example in examples
-        ]
-        lengths = [len(row.input_ids) for row in rows]
-        for batch in length_grouped_batches(lengths, config.batch_size, rng):
-            shown = [features[id_] for index in batch if (id_ := examples[index].id) in features]
-            yield [rows[index] for index in batch], torch.stack(shown) if shown else None
+    def passes(taken: Sequence[Example], make: Make, n_epochs: float) -> tuple[int, Iterator[Batch]]:
+        """Return the steps that so many passes take, and their batches."""
+        wanted = n_epochs * -(-len(taken) // config.batch_size)
+        n_steps = max(1, round(wanted)) if wanted else 0
 
-    def loss_of(batch: tuple[list[Encoded], Tensor | None]) -> Tensor:
+        def one_pass(_: int) -> Iterator[Batch]:
+            rows = [
+                encode(
+                    make(config, example, rng),
+                    bundle.tokenizer,
+                    template,
+                    bundle.n_image_tokens,
+                    max_tokens=config.max_tokens,
+                )
+                for example in taken
+            ]
+            lengths = [len(row.input_ids) for row in rows]
+            for batch in length_grouped_batches(lengths, config.batch_size, rng):
+                shown = [features[id_] for index in batch if (id_ := taken[index].id) in features]
+                yield [rows[index] for index in batch], torch.stack(shown) if shown else None
+
+        return n_steps, epochs(one_pass, n_steps)
+
+    def loss_of(batch: Batch) -> Tensor:
         input_ids, mask, labels = pad_batch(batch[0], int(bundle.tokenizer.pad_token_id))
         return model.supervised_loss(input_ids, mask, labels, batch[1])
 
-    steps_per_epoch = -(-len(examples) // config.batch_size)
-    n_steps = max(1, round(config.n_epochs * steps_per_epoch))
+    n_before, before = passes(described(examples), description, config.describe_epochs)
+    n_own, own = passes(examples, conversation, config.n_epochs)
     trace = optimise(
         [parameter for parameter in model.parameters() if parameter.requires_grad],
-        epochs(epoch, n_steps),
+        chain(before, own),
         loss_of,
-        n_steps=n_steps,
+        n_steps=n_before + n_own,
         config=config.optim,
         progress=progress,
     )

@@ -36,8 +36,10 @@ class StageConfig:
     """Start from a fresh projector, scaled to the statistics of features and embeddings."""
     shuffle_options: bool = True
     """List a question's options in another order each time, so that positions cannot be memorised."""
-    caption_turn_prob: float = 0.0
-    """Questions: chance that a second turn asks for the caption."""
+    describe_epochs: float = 0.0
+    """Questions: passes over the captioned images that come first and ask for the caption, as the detailed
+    descriptions in LLaVA's chat data do. A caption teaches to read an image with ten times the words of an
+    answer."""
     image_position: Literal["first", "last"] = "first"
     max_tokens: int = 2048
     """Conversations are cut to this many tokens."""
@@ -47,8 +49,11 @@ class StageConfig:
             raise ValueError(f"got template {self.template!r}, allowed are {sorted(TEMPLATES)}")
         if not self.trains or not set(self.trains) <= {"projector", "llm"}:
             raise ValueError(f"got trains={self.trains}, allowed are projector and llm, at least one")
-        if self.n_epochs <= 0 or self.batch_size < 1:
-            raise ValueError(f"got n_epochs={self.n_epochs}, batch_size={self.batch_size}; allowed above 0")
+        if self.n_epochs <= 0 or self.batch_size < 1 or self.describe_epochs < 0:
+            raise ValueError(
+                f"got n_epochs={self.n_epochs}, batch_size={self.batch_size}, allowed above 0; "
+                f"describe_epochs={self.describe_epochs}, allowed 0 or more"
+            )
 
 
 def usable(config: StageConfig, examples: Sequence[Example]) -> list[Example]:
@@ -57,24 +62,33 @@ def usable(config: StageConfig, examples: Sequence[Example]) -> list[Example]:
     Captions need an image and a caption, questions an answer; an image that a question has must be on disk.
     """
     if config.tasks == "captions":
-        return [e for e in examples if e.image is not None and e.caption]
+        return described(examples)
     return [e for e in examples if e.answer is not None and (e.image is not None or not e.has_image)]
 
 
+def described(examples: Sequence[Example]) -> list[Example]:
+    """Return the examples with an image and a caption."""
+    return [e for e in examples if e.image is not None and e.caption]
+
+
+def description(config: StageConfig, example: Example, rng: np.random.Generator) -> list[Turn]:
+    """Return the turns that ask for a caption in one of several ways."""
+    ask = DESCRIBE[rng.integers(len(DESCRIBE))]
+    return [
+        Turn(role="human", text=ask, image=config.image_position),
+        Turn(role="assistant", text=str(example.caption)),
+    ]
+
+
 def conversation(config: StageConfig, example: Example, rng: np.random.Generator) -> list[Turn]:
-    """Return the turns made of an example: fixed for captions, drawn anew on each call for questions."""
-    ask = Turn(role="human", text=DESCRIBE[rng.integers(len(DESCRIBE))])
+    """Return the turns made of an example, drawn anew on each call."""
     if config.tasks == "captions":
-        asked = Turn(role="human", text=ask.text, image=config.image_position)
-        return [asked, Turn(role="assistant", text=str(example.caption))]
+        return description(config, example, rng)
     n_options, answer = len(example.options), example.answer
     assert answer is not None, "usable() keeps answered questions only"
-    turns = question_turns(
+    return question_turns(
         example,
         answer=example.options[answer],
         image=config.image_position,
         option_order=rng.permutation(n_options).tolist() if config.shuffle_options else None,
     )
-    if example.image is not None and example.caption and rng.random() < config.caption_turn_prob:
-        turns += [ask, Turn(role="assistant", text=example.caption)]
-    return turns

@@ -2,7 +2,7 @@
 
 from llava_core.data.mini.parts import PARTS, STUDY_PARTS, MiniItem, generate
 from llava_core.data.mini.skills import SKILLS
-from llava_core.data.mini.texts import pretrain_texts
+from llava_core.data.mini.texts import pretrain_texts, texts_fingerprint
 from llava_core.data.mini.write import mini_fingerprint, write_mini
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "generate",
     "mini_fingerprint",
     "pretrain_texts",
+    "texts_fingerprint",
     "write_mini",
 ]

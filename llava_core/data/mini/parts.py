@@ -43,9 +43,9 @@ class Quota:
 
 
 QUOTAS: dict[str, tuple[Quota, ...]] = {
-    "pretrain": (Quota(slice="main", skills=IMAGE_SKILLS, n=9100),),
+    "pretrain": (Quota(slice="main", skills=IMAGE_SKILLS, n=21_000),),
     "train_llm": (
-        Quota(slice="main", skills=IMAGE_SKILLS, n=7000),
+        Quota(slice="main", skills=IMAGE_SKILLS, n=14_000),
         Quota(slice="main", skills=RULE_SKILLS, n=900),
         Quota(slice="main", skills=FACT_SKILLS, n=800),
     ),

@@ -1,5 +1,7 @@
 """Text-only documents that the tiny language model is pre-trained on, beside captions."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from random import Random
 
@@ -30,3 +32,8 @@ def pretrain_texts(seed: int = 0, *, n: int = N_TEXTS) -> Iterator[tuple[str, st
             hint=hint or None,
         )
         yield question_prompt(example), options[answer]
+
+
+def texts_fingerprint(seed: int = 0) -> str:
+    """Return a SHA-256 over all texts."""
+    return hashlib.sha256(json.dumps(list(pretrain_texts(seed))).encode()).hexdigest()

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from llava_core.checkpoint import checkpoint_hash, load_checkpoint, read_seen_ids
+from llava_core.data.conversation import DESCRIBE
 from llava_core.errors import InputError
 from llava_core.model.llava import hf_names
 from llava_core.recipes import mini_cpu
 from llava_core.train.run import cache_features, inputs_hash
 from llava_core.train.run import run_stage as run_stage_on_all_cores
-from llava_core.train.stage import StageConfig, conversation, usable
+from llava_core.train.stage import StageConfig, conversation, description, usable
 
 run_stage = functools.partial(run_stage_on_all_cores, n_threads=1)
 
@@ -27,7 +28,7 @@ def short(stage: StageConfig, **changes) -> StageConfig:
 
 
 ALIGN = short(mini_cpu().align, n_epochs=20 / 6)
-FINETUNE = short(mini_cpu().finetune, n_epochs=20 / 8)
+FINETUNE = short(mini_cpu().finetune, n_epochs=20 / 8, describe_epochs=0)
 
 
 def raw_bytes(bundle):
@@ -165,16 +166,38 @@ def test_options_are_listed_in_another_order_each_time_and_the_answer_follows(dr
         assert sorted(listed) == sorted(example.options)
         prompts.add(human.text)
     assert len(prompts) == 6
-    fixed = dataclasses.replace(FINETUNE, shuffle_options=False, caption_turn_prob=1.0)
-    turns = conversation(fixed, example, rng)
-    assert turns[0].text.endswith("; ".join(example.options))
-    assert [turn.role for turn in turns] == ["human", "assistant"] * 2
-    assert turns[3].text == example.caption
-    assert turns[2].image is None
+    fixed = dataclasses.replace(FINETUNE, shuffle_options=False)
+    assert conversation(fixed, example, rng)[0].text.endswith("; ".join(example.options))
+
+
+def test_descriptions_come_before_the_questions(bundle, drawn, tmp_path, monkeypatch):
+    asked = []
+    for make in (description, conversation):
+
+        def told(config, example, rng, make=make):
+            asked.append((make.__name__, example.id))
+            return make(config, example, rng)
+
+        monkeypatch.setattr(f"llava_core.train.run.{make.__name__}", told)
+    shown = [example for example in drawn if example.image]
+    config = dataclasses.replace(FINETUNE, n_epochs=1, describe_epochs=2)
+    out = run_stage(config, bundle, drawn, out=tmp_path / "finetune", seed=0)
+    assert [kind for kind, _ in asked] == ["description"] * 2 * len(shown) + ["conversation"] * len(drawn)
+    assert {id_ for kind, id_ in asked if kind == "description"} == {example.id for example in shown}
+    assert load_checkpoint(out).meta["n_steps"] == 2 * len(shown) / 4 + len(drawn) / 4
+    human, assistant = description(config, shown[0], np.random.default_rng(0))
+    assert (human.text in DESCRIBE, human.image, assistant.text) == (True, "first", shown[0].caption)
 
 
 @pytest.mark.parametrize(
-    "field", [{"template": "v9"}, {"trains": ("vision",)}, {"n_epochs": 0.0}, {"batch_size": 0}]
+    "field",
+    [
+        {"template": "v9"},
+        {"trains": ("vision",)},
+        {"n_epochs": 0.0},
+        {"batch_size": 0},
+        {"describe_epochs": -1.0},
+    ],
 )
 def test_stage_refuses_values_that_make_no_sense(field):
     with pytest.raises(ValueError, match="allowed"):
