@@ -22,9 +22,14 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Set-up -------------------------------------------------------------------------------------------------
 
-.venv/ready: pyproject.toml $(wildcard constraints/*.txt)
+# Changes only when another torch is asked for, so that the next target is then made anew.
+.venv/torch: FORCE
+	@mkdir -p .venv
+	@echo '$(TORCH) $(TORCH_INDEX)' | cmp -s - $@ || echo '$(TORCH) $(TORCH_INDEX)' > $@
+
+.venv/ready: pyproject.toml .venv/torch $(wildcard constraints/*.txt)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed; name one with PYTHON=..." >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(if $(filter keep,$(TORCH)),--system-site-packages) .venv
+	@{ test -x $(BIN)/python && test "$(TORCH)" != keep; } || $(PYTHON) -m venv $(if $(filter keep,$(TORCH)),--system-site-packages) .venv
 ifneq ($(TORCH),keep)
 	@index=; test -z "$(TORCH_INDEX)" || \
 	if $(BIN)/python -c 'import urllib.request as u; u.urlopen("$(TORCH_INDEX)/torch/", timeout=5)' 2>/dev/null; \
@@ -32,10 +37,12 @@ ifneq ($(TORCH),keep)
 	else echo "$(TORCH_INDEX) does not answer: torch comes from pip's own index"; fi; \
 	$(BIN)/python -m pip install --quiet $$index "$(TORCH_SPEC)"
 endif
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[torch,test]'
+	@grep -v '$(if $(filter keep,$(TORCH)),^torch==,^$$)' $(CONSTRAINTS) > .venv/constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint .venv/constraints.txt --editable '.[torch,test]'
 	@touch $@
 
-.PHONY: setup study test test-full lint clean
+.PHONY: FORCE setup study test test-full lint clean
+FORCE:
 setup: .venv/ready
 
 # The main job -------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The `llava` command [edge]: pretrain the tiny models, train a stage, extract features, answer questions."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -10,11 +10,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from llava_core.errors import InputError
+from llava_core.errors import InputError, told_in_one_line
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
     help="Train LLaVA in two stages, take its embeddings out, and let it answer.",
 )
@@ -30,7 +31,7 @@ Tick = Callable[[int, int], None]
 def pretrain_mini(
     out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")], seed: Seed = 0
 ) -> None:
-    """Make the shipped tiny CLIP and language model anew (about half an hour on two cores)."""
+    """Make the shipped tiny CLIP and language model anew (about an hour on two cores)."""
     from llava_core.recipes import pretrain_mini as run
 
     with _bar("pre-train") as tick:
@@ -38,7 +39,7 @@ def pretrain_mini(
     _done(out)
 
 
-@app.command(epilog="Example: llava align --data runs/study/data --out checkpoint/align")
+@app.command(epilog="Example: llava align --data mini --out checkpoint/align")
 def align(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")],
@@ -52,9 +53,7 @@ def align(
     _stage("align", data, out, part=part, recipe=recipe, base=base, seed=seed, limit=limit)
 
 
-@app.command(
-    epilog="Example: llava finetune --data runs/study/data --base checkpoint/align --out checkpoint/finetune"
-)
+@app.command(epilog="Example: llava finetune --data mini --base checkpoint/align --out checkpoint/finetune")
 def finetune(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")],
@@ -68,9 +67,7 @@ def finetune(
     _stage("finetune", data, out, part=part, recipe=recipe, base=base, seed=seed, limit=limit)
 
 
-@app.command(
-    epilog="Example: llava extract --checkpoint checkpoint/finetune --data runs/study/data --out store"
-)
+@app.command(epilog="Example: llava extract --checkpoint checkpoint/finetune --data mini --out store")
 def extract(
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint of stage 2.")],
     data: Data,
@@ -86,14 +83,14 @@ def extract(
     dataset = load_dataset(data)
     examples = (dataset.split(part) if part else dataset.examples)[:limit]
     if not examples:
-        raise InputError(f"got {part!r}, allowed are {', '.join(dataset.splits)}", path=data, field="part")
+        raise _no_part(part, dataset.splits, data)
     checkpoints = {"finetune": checkpoint, **({"align": stage1} if stage1 else {})}
     with _bar("extract features") as tick:
         extract_features(checkpoints, examples, out, data_fingerprint=dataset.fingerprint, progress=tick)
     _done(out)
 
 
-@app.command(epilog="Example: llava answer --checkpoint checkpoint/finetune --data runs/study/data --limit 5")
+@app.command(epilog="Example: llava answer --checkpoint checkpoint/finetune --data mini --limit 5")
 def answer(
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint of stage 2.")],
     data: Data,
@@ -112,7 +109,7 @@ def answer(
     dataset = load_dataset(data)
     examples = (dataset.split(part) if part else dataset.examples)[:limit]
     if not examples:
-        raise InputError(f"got {part!r}, allowed are {', '.join(dataset.splits)}", path=data, field="part")
+        raise _no_part(part, dataset.splits, data)
     bundle = load_checkpoint(checkpoint)
     with _bar("score options") as tick:
         scores = option_logprobs(bundle, examples, progress=tick)
@@ -134,8 +131,16 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
-        sys.exit(2)
+        problem = str(error)
+    except OSError as error:
+        found = told_in_one_line(error)
+        if found is None:
+            raise
+        problem = found
+    else:
+        return
+    Console(stderr=True, soft_wrap=True).print(f"error: {problem}", markup=False, highlight=False)
+    sys.exit(2)
 
 
 def _stage(
@@ -158,11 +163,17 @@ def _stage(
     dataset = load_dataset(data)
     examples = dataset.split(part)[:limit]
     if not examples:
-        raise InputError(f"got {part!r}, allowed are {', '.join(dataset.splits)}", path=data, field="part")
+        raise _no_part(part, dataset.splits, data)
     bundle = load_mini() if base is None else load_checkpoint(base)
     with _bar(name) as tick:
         run_stage(config, bundle, examples, out=out, seed=seed, progress=tick)
     _done(out)
+
+
+def _no_part(part: str | None, splits: Iterable[str], data: Path) -> InputError:
+    names = ", ".join(splits)
+    allowed = f"allowed are {names}" if names else "the data has no parts"
+    return InputError(f"got {part!r}, {allowed}", path=data, field="part")
 
 
 @contextmanager

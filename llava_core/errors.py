@@ -1,5 +1,6 @@
 """The one error for input that a user can mend; the commands turn it into one line and exit code 2."""
 
+import errno
 from pathlib import Path
 
 
@@ -39,3 +40,16 @@ class InputError(ValueError):
         self.path = path
         self.record = record
         self.field = field
+
+
+def told_in_one_line(error: OSError) -> str | None:
+    """Return what a user can do something about: a full disk, or a file that cannot be read or written.
+
+    None for any other error of the system. numpy tells a short write without an error number.
+    """
+    short = error.errno is None and "requested and" in str(error)
+    if short or error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left on the disk while writing {error.filename or 'the output folder'}"
+    if error.filename is None or error.strerror is None:
+        return None
+    return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"

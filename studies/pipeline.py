@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pandas as pd
 
 from llava_core.data.example import Dataset, Example
 from llava_core.data.load import load_dataset
+from llava_core.data.mini import VERSION as GENERATOR_VERSION
 from llava_core.errors import InputError
 from llava_core.features.store import FeatureStore
 from studies.files import remove, write_parquet
@@ -50,9 +52,7 @@ def load_data(spec: StudySpec, run: RunDir, progress: Progress) -> Dataset:
         write_mini(folder, seed=DATA_SEED, progress=tick)
 
     tick = progress.stage("draw the bundled data")
-    run.step(
-        "data", inputs={"seed": DATA_SEED, "version": version("llava-ensembles")}, outputs=["data"], do=write
-    )
+    run.step("data", inputs={"seed": DATA_SEED, "version": GENERATOR_VERSION}, outputs=["data"], do=write)
     return load_file(folder, progress)
 
 
@@ -109,7 +109,14 @@ def bring_checkpoints(
 
     facts = run.step(
         "checkpoint",
-        inputs={"data": fingerprint, "ids": _ids(train_llm), "recipe": spec.recipe, "seed": spec.seed},
+        inputs={
+            "data": fingerprint,
+            "ids": _ids(train_llm),
+            "recipe": spec.recipe,
+            "version": version("llava-ensembles"),
+            "base": (files("llava_core") / "weights" / "mini" / "manifest.json").read_text(),
+            "seed": spec.seed,
+        },
         outputs=[f"checkpoint/{stage}" for stage in STAGES],
         do=train,
     )

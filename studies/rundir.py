@@ -96,8 +96,9 @@ class RunDir:
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end."""
-        return (self.path / MANIFEST_FILE).is_file()
+        """Whether the run came to its end and every file that its manifest lists is still there."""
+        listed = _read_record(self.path / MANIFEST_FILE).get("files", {})
+        return bool(listed) and all((self.path / name).is_file() for name in listed)
 
 
 @contextmanager
@@ -140,7 +141,11 @@ def open_run(
             )
         different = differ(stored.read_text())
         if different:
-            raise InputError(f"holds a run of another specification ({'; '.join(different)})", path=path)
+            raise InputError(
+                f"holds a run of another specification ({'; '.join(different)}); "
+                "choose another --out, or remove the folder",
+                path=path,
+            )
     path.mkdir(parents=True, exist_ok=True)
     with (path / ".lock").open("w") as lock:
         try:
@@ -149,9 +154,16 @@ def open_run(
             raise InputError(
                 "another process works in this folder; wait for it or choose another --out", path=path
             ) from None
-        if not stored.is_file():
+        is_new = not stored.is_file()
+        if is_new:
             write_text(stored, spec)
-        yield RunDir(path=path)
+        try:
+            yield RunDir(path=path)
+        except InputError:
+            # Nothing was done yet: the mended command must find the folder as if new.
+            if is_new and not (path / "steps").is_dir():
+                stored.unlink()
+            raise
 
 
 def digest(inputs: Mapping[str, object]) -> str:

@@ -80,6 +80,14 @@ class StudySpec:
             raise InputError(f"got {self.tune_timeout_s}, allowed above 0", field="tune_timeout_s")
         if self.memory not in ("auto", "family", "question"):
             raise InputError(f"got {self.memory!r}, allowed are auto, family, question", field="memory")
+        stems = [path.stem for path in self.llm_answers]
+        double = next((path for path in self.llm_answers if stems.count(path.stem) > 1), None)
+        if double is not None:
+            raise InputError(
+                f"got two files named {double.stem}, allowed is one: the name tells the models apart",
+                path=double,
+                field="llm_answers",
+            )
         if any(m < 1 for m in (*self.curve_trees, *self.curve_xgbs)):
             raise InputError("got a number below 1", field="curve_trees, curve_xgbs")
 

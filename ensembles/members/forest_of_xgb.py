@@ -1,7 +1,7 @@
 """A forest of XGBoosts: M boosted ensembles in parallel, each on a bootstrap sample of question families.
 
 Bagging draws families, not rows: with rows, the siblings of an out-of-bag option are in the bag, and its
-out-of-bag score says the opposite of the truth (docs/results.md shows it on noise).
+out-of-bag score says the opposite of the truth (a test shows it).
 """
 
 from collections.abc import Mapping

@@ -4,6 +4,7 @@ Reads downward as the run does: data, LLaVA, features, audit, methods, second fi
 step is kept in the run folder; a resumed run walks the same line and redoes nothing.
 """
 
+import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from studies.catalog.scoring import Scorer
 from studies.catalog.summary import Found, build_summary
 from studies.pipeline import Checkpoints, bring_checkpoints, bring_store, load_data, score_variants
 from studies.progress import Progress
-from studies.rundir import RunDir
+from studies.rundir import MANIFEST_FILE, RunDir
 from studies.spec import StudySpec
 
 REMOVED_TAG = "@families_removed"
@@ -51,7 +52,7 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
     InputError
         For input that cannot be used, and where the leakage audit fails.
     """
-    if run_dir.finished:
+    if run_dir.finished and _same_data(spec, run_dir, progress):
         progress.note("the run is finished; nothing is redone")
         return run_dir.path / REPORT_FILE
     started, begun = datetime.now(UTC), perf_counter()
@@ -115,6 +116,12 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
         )
         progress.note(summary["verdict"]["sentence"])
         return write_outputs(run_dir, predictions, summary)
+
+
+def _same_data(spec: StudySpec, run_dir: RunDir, progress: Progress) -> bool:
+    """Whether the data is what the finished run read."""
+    manifest = json.loads((run_dir.path / MANIFEST_FILE).read_text(encoding="utf-8"))
+    return bool(manifest["data"] == load_data(spec, run_dir, progress).fingerprint)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ensembles.persist import save_model
 from ensembles.splits import family_folds
 from llava_core.data.example import Example
+from llava_core.errors import InputError
 from llava_core.features.store import FeatureStore
 from studies.catalog.protocol import Protocol
 from studies.catalog.saved import ENCODER, MODEL_FILE, MODELS
@@ -108,6 +109,12 @@ def lay_ground(
         n_rows = sum(len(example.options) for example in protocol.train)
         folds: tuple[Fold, ...] = ((np.arange(n_rows), np.arange(n_rows, len(fitted.y))),)
     else:
+        n_families = len(np.unique(fitted.groups))
+        if n_families < spec.folds:
+            raise InputError(
+                f"got {n_families} question families to fit on, needed {spec.folds}, one per fold",
+                field="folds",
+            )
         folds = tuple(family_folds(fitted.groups, n_folds=spec.folds, seed=spec.seed))
     keep = spec.memory
     if keep == "auto":

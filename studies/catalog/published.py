@@ -49,6 +49,7 @@ def answer_gaps(answers: Sequence[PublishedAnswers], dataset: Dataset) -> list[d
             "text without an answer": file.n_unparsed,
             "answer beyond the options": file.n_beyond,
             "guess in place of an answer": file.n_guessed,
+            "answer to a question that the data lacks": file.n_unknown,
         }
         rows += [
             {"what": f"{file.name}: {what}", "split": "test", "missing": n, "of": len(test), "note": ""}
@@ -66,7 +67,9 @@ def describe_answers(answers: Sequence[PublishedAnswers], dataset: Dataset) -> l
             "name": f"llm:{file.name}",
             "n": len(file.chosen),
             "right_as_published": sum(by_id[pid].answer == option for pid, option in file.chosen.items()),
-            "right_strict": sum(by_id[pid].answer == option for pid, option in file.strict.items()),
+            "right_strict": sum(by_id[pid].answer == option for pid, option in file.strict.items())
+            if file.texts
+            else None,
             "not_answered": Counter(file.chosen.values())[-1],
         }
         for file in answers

@@ -52,7 +52,7 @@ def build_summary(
     provenance: Facts,
     run_path: Path,
 ) -> dict[str, Any]:
-    """Return the summary; see the README of the format in ``docs``.
+    """Return the content of ``summary.json``.
 
     Parameters
     ----------
@@ -84,6 +84,7 @@ def build_summary(
             reference=against,
             chosen=chosen,
             removed=removed,
+            checks=found.checks,
         ),
         "reference": against,
         "data": _data(dataset, protocol, found.gaps),

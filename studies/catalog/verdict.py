@@ -20,6 +20,7 @@ def verdict(
     reference: str | None,
     chosen: str | None = None,
     removed: Row | None = None,
+    checks: Sequence[Row] = (),
 ) -> dict[str, Any]:
     """Return ``sentence`` and ``details``.
 
@@ -35,6 +36,8 @@ def verdict(
         the sentence is about the first ensemble, and never about the winner of the test itself.
     removed : mapping, optional
         The second figure, with the held-out families removed.
+    checks : sequence of mapping
+        Of the audit; one that failed is told first.
     """
     told = spoken_of(methods, chosen)
     if told is None:
@@ -51,7 +54,12 @@ def verdict(
         sentence += f"; {rival['label']} gets {share(rival['accuracy'])}: {difference(against)}."
     else:
         sentence += "; no LLM took part."
-    details = [text for text in (_rung(by_name, comparisons, *pair) for pair in _RUNGS) if text]
+    details = [
+        f"The check of {check['name']} failed: {check['detail'] or check['found']}."
+        for check in checks
+        if check["status"] == "fail"
+    ]
+    details += [text for text in (_rung(by_name, comparisons, *pair) for pair in _RUNGS) if text]
     details += _on_removed(told, reference, against, removed)
     details += [
         f"{m['label']} failed and is scored as chance: {m['error']}" for m in methods if m["status"] != "ok"

@@ -66,7 +66,35 @@ def test_a_short_write_of_an_array_is_a_full_disk(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Study, "run", staticmethod(full))
     result = runner.invoke(app, ["run", "ensemble_vs_llm", "--out", str(tmp_path / "run")])
     assert result.exit_code == 2
-    assert result.stderr.strip() == "error: no space left on the disk while writing the run folder"
+    assert result.stderr.strip() == "error: no space left on the disk while writing the output folder"
+
+
+@pytest.mark.parametrize("verb", [["run", "ensemble_vs_llm"], ["data", "mini"]])
+def test_an_output_that_cannot_be_made_is_one_line(verb: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = runner.invoke(app, [*verb, "--out", str(tmp_path / "file" / "x")])
+    assert result.exit_code == 2
+    told = result.stderr.strip().splitlines()[-1]
+    assert told.startswith(f"error: {tmp_path / 'file' / 'x'}")
+    assert "Traceback" not in result.stderr
+
+
+def test_input_that_cannot_be_used_leaves_the_folder_to_the_mended_command(tmp_path: Path) -> None:
+    data, out = tmp_path / "q.jsonl", tmp_path / "run"
+    command = ["run", "ensemble_vs_llm", "--data", str(data), "--out", str(out)]
+    for _ in range(2):
+        result = runner.invoke(app, command)
+        assert result.exit_code == 2
+        assert "q.jsonl" in result.stderr
+        assert not (out / "spec.json").exists()
+
+
+def test_two_answer_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    files = [str(tmp_path / folder / "m.json") for folder in "ab"]
+    given = [argument for file in files for argument in ("--llm-answers", file)]
+    result = runner.invoke(app, ["run", "ensemble_vs_llm", *given, "--out", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert "two files named m" in result.stderr
 
 
 def test_another_fault_of_the_system_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

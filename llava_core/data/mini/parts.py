@@ -21,6 +21,8 @@ from llava_core.data.mini.reserve import hash_frac, is_reserved, text_hash
 from llava_core.data.mini.skill import Asked, Scene, Skill, canonical
 from llava_core.data.mini.skills import FACT_SKILLS, IMAGE_SKILLS, RULE_SKILLS, SKILLS
 
+VERSION = 3
+"""Of the generator: raised with every change of what it draws, see docs/mini_scienceqa.md."""
 PARTS = ("pretrain", "train_llm", "train_ensemble", "val", "test")
 STUDY_PARTS = PARTS[1:]
 """What a study needs; ``pretrain`` is for the shipped models only."""

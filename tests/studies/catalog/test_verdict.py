@@ -56,6 +56,16 @@ def test_a_gain_that_needs_shared_families_is_called_so() -> None:
         assert ("lives only in the official split" in details) is told
 
 
+def test_a_failed_check_is_told_first() -> None:
+    checks = [
+        {"name": "noise floor", "status": "fail", "found": 0, "detail": "0.61 on shuffled labels"},
+        {"name": "folds", "status": "pass", "found": 0, "detail": ""},
+    ]
+    details = say([method("xgboost", 0.75)], [], checks=checks)["details"]
+    assert details[0] == "The check of noise floor failed: 0.61 on shuffled labels."
+    assert not any("folds" in detail for detail in details)
+
+
 def test_failures_are_told() -> None:
     broken = method("lightgbm", 0.33, status="failed", error="ValueError: no")
     assert "lightgbm failed" in " ".join(say([method("xgboost", 0.75), broken], [])["details"])
