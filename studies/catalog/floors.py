@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ensembles.choice import question_probabilities
 from ensembles.registry import MEMBERS
 from studies import stats
-from studies.catalog.audit import Check, noise_labels
+from studies.catalog.audit import Check, Status, noise_labels
 from studies.catalog.ground import Ground
 from studies.catalog.saved import read_method
 from studies.predictions import shares
@@ -18,6 +18,8 @@ from studies.rundir import Facts
 
 NOISE_QUESTIONS = 1500
 """Questions of the noise check, half to learn from."""
+FEWEST_NOISE_QUESTIONS = 50
+"""With fewer questions to judge the noise check only reports: one fit errs on all of them alike."""
 PERMUTED_QUESTIONS = 200
 LARGEST_SHIFT = 1e-4
 """Change of a probability by reordering options that still counts as rounding."""
@@ -49,9 +51,10 @@ def noise_floor(ground: Ground, *, member: str = "xgboost") -> Check:
 
     facts = ground.step("check.noise", do, outputs=[], member=member)
     held = facts["low"] <= facts["chance"] <= facts["high"]
+    unlike: Status = "fail" if facts["n"] >= FEWEST_NOISE_QUESTIONS else "reported"
     return Check(
         name="noise labels score chance",
-        status="pass" if held else "fail",
+        status="pass" if held else unlike,
         found=0 if held else int(facts["n"]),
         detail=f"{100 * facts['accuracy']:.1f} % [{100 * facts['low']:.1f}, {100 * facts['high']:.1f}] on "
         f"{facts['n']} questions, chance {100 * facts['chance']:.1f} %",

@@ -8,7 +8,7 @@ from llava_core.train.language import LanguageConfig, documents, pretrain_llm, t
 from llava_core.train.loop import OptimConfig
 
 CONFIG = LanguageConfig(
-    n_steps=60, batch_size=8, optim=OptimConfig(lr=5e-3), plain_prob=1.0, describe_prob=1.0
+    n_steps=60, batch_size=8, optim=OptimConfig(lr=5e-3), plain_prob=1.0, describe_prob=1.0, text_prob=1.0
 )
 
 
