@@ -130,17 +130,12 @@ def main() -> None:
     """Run the command; bad input is one line on standard error and exit code 2."""
     try:
         app()
-    except InputError as error:
-        problem = str(error)
-    except OSError as error:
-        found = told_in_one_line(error)
-        if found is None:
+    except (InputError, OSError) as error:
+        problem = told_in_one_line(error)
+        if problem is None:
             raise
-        problem = found
-    else:
-        return
-    Console(stderr=True, soft_wrap=True).print(f"error: {problem}", markup=False, highlight=False)
-    sys.exit(2)
+        Console(stderr=True, soft_wrap=True).print(f"error: {problem}", markup=False, highlight=False)
+        sys.exit(2)
 
 
 def _stage(

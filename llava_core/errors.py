@@ -42,11 +42,13 @@ class InputError(ValueError):
         self.field = field
 
 
-def told_in_one_line(error: OSError) -> str | None:
-    """Return what a user can do something about: a full disk, or a file that cannot be read or written.
+def told_in_one_line(error: InputError | OSError) -> str | None:
+    """Return what a user can mend: bad input, a full disk, a file that cannot be read or written.
 
     None for any other error of the system. numpy tells a short write without an error number.
     """
+    if isinstance(error, InputError):
+        return str(error)
     short = error.errno is None and "requested and" in str(error)
     if short or error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space left on the disk while writing {error.filename or 'the output folder'}"

@@ -136,7 +136,7 @@ def predict(
     llm_answers: Annotated[list[Path] | None, typer.Option(help="LLM answers to these questions.")] = None,
     features: Annotated[Path | None, typer.Option(help="Feature store of these questions.")] = None,
     method: Annotated[
-        str | None, typer.Option(help="Method of the run.", show_default="the one chosen on val")
+        str | None, typer.Option(help="Method of the run.", show_default="the run's choice")
     ] = None,
 ) -> None:
     """Answer questions with the models of a run.
@@ -207,14 +207,9 @@ def _one_line_errors() -> Iterator[None]:
     """Turn input that a user can mend, and files that cannot be written, into one line and exit code 2."""
     try:
         yield
-    except InputError as error:
-        problem = str(error)
-    except OSError as error:
-        found = told_in_one_line(error)
-        if found is None:
+    except (InputError, OSError) as error:
+        problem = told_in_one_line(error)
+        if problem is None:
             raise
-        problem = found
-    else:
-        return
-    typer.echo("error: " + " ".join(problem.split()), err=True)
-    raise typer.Exit(2)
+        typer.echo("error: " + " ".join(problem.split()), err=True)
+        raise typer.Exit(2) from None

@@ -19,7 +19,7 @@ from studies.rundir import Facts
 NOISE_QUESTIONS = 1500
 """Questions of the noise check, half to learn from."""
 FEWEST_NOISE_QUESTIONS = 50
-"""With fewer questions to judge the noise check only reports: one fit errs on all of them alike."""
+"""With fewer questions to judge, as in smoke runs, the noise check only reports."""
 PERMUTED_QUESTIONS = 200
 LARGEST_SHIFT = 1e-4
 """Change of a probability by reordering options that still counts as rounding."""
