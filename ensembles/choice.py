@@ -46,6 +46,27 @@ def question_probabilities(score: ArrayLike, questions: ArrayLike) -> NDArray[np
     return np.asarray(scores / np.bincount(ids, weights=scores)[ids], dtype=np.float64)
 
 
+def question_softmax(score: ArrayLike, questions: ArrayLike) -> NDArray[np.float64]:
+    """Return the softmax of scores within each question, (n_rows,).
+
+    Parameters
+    ----------
+    score : array of float, shape (n_rows,)
+        On a natural log scale.
+    questions : array of int, shape (n_rows,)
+
+    Examples
+    --------
+    >>> question_softmax([0.0, 0.0, 5.0], [7, 7, 9])
+    array([0.5, 0.5, 1. ])
+    """
+    values, ids = np.asarray(score, dtype=np.float64), question_index(questions)
+    top = np.full(int(ids.max()) + 1, -np.inf)
+    np.maximum.at(top, ids, values)
+    raw = np.exp(values - top[ids])
+    return np.asarray(raw / np.bincount(ids, weights=raw)[ids], dtype=np.float64)
+
+
 def question_index(questions: ArrayLike) -> NDArray[np.int64]:
     """Return the question of each row as 0, 1, 2 ... in ascending order of id, (n_rows,)."""
     return np.asarray(np.unique(np.asarray(questions), return_inverse=True)[1], dtype=np.int64)

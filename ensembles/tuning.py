@@ -3,17 +3,20 @@
 What is minimised is the log-loss per question, after the options' scores are made probabilities. Trial 0 is
 the defaults, so that the gain of tuning is in the study itself. Each trial draws from a sampler seeded by
 (seed, trial number): a study that is resumed proposes what the uninterrupted one would have. A trial whose
-running mean is worse than the median of the earlier trials at the same fold stops there.
+running mean is worse than the median of the earlier trials at the same fold stops there; one whose fit
+raises is kept as failed, with its error. The out-of-fold predictions of the best trial are handed on, so
+that a stack need not fit them again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ensembles.choice import credit, question_log_loss, question_probabilities
 from ensembles.oof import EncodedFold, check_rows, encode_folds
@@ -30,10 +33,16 @@ class Tuned:
     inner_log_loss: float
     """Mean per question over the folds; optimistic, since it was chosen for being small."""
     inner_accuracy: float
-    default_inner_log_loss: float
+    default_inner_log_loss: float | None
+    """None where the defaults could not be fitted."""
     n_trials: int
     n_pruned: int
+    n_failed: int
     study_name: str
+    oof_prob: NDArray[np.float64]
+    """(n_rows,): what the best trial's models say of the rows they did not see; NaN where no fold judges."""
+    oof_fit_s: float
+    """Seconds of those fits."""
 
 
 def tune(
@@ -79,7 +88,8 @@ def tune(
     Raises
     ------
     ValueError
-        If the member is unknown, ``n_trials`` is below 1 or the rows are no multiple-choice problem.
+        If the member is unknown, ``n_trials`` is below 1, the rows are no multiple-choice problem, or no
+        trial could be fitted.
 
     Notes
     -----
@@ -88,6 +98,7 @@ def tune(
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
+    from optuna.trial import TrialState
 
     kind = find_member(member)
     if n_trials < 1:
@@ -103,40 +114,63 @@ def tune(
         load_if_exists=True,
     )
     _prepare(study, kind, seed=seed, n_folds=len(folds))
+    labels, ids, families = np.asarray(y), np.asarray(questions), np.asarray(groups)
+
+    def judge(params: Mapping[str, Any]) -> Iterator[tuple[EncodedFold, NDArray[np.float64]]]:
+        """Yield each fold with the probabilities of its held-out rows."""
+        for fold in encoded():
+            estimator = kind.make(params, seed=seed, n_jobs=n_jobs)
+            estimator.fit(fold.X_train, labels[fold.train], groups=families[fold.train])
+            yield fold, estimator.predict_proba(fold.X_held_out)[:, 1]
+
+    @cache
+    def encoded() -> list[EncodedFold]:
+        done = [fold for fold in folds if isinstance(fold, EncodedFold)]
+        raw = [fold for fold in folds if not isinstance(fold, EncodedFold)]
+        return done or encode_folds(X, y, groups=groups, folds=raw, encoder=encoder)
+
     finished = _finished(study)
-    encoded: list[EncodedFold] | None = None
+    best: _Judged | None = None
     while len(finished) < n_trials:
         if timeout_s is not None and finished and perf_counter() - begun > timeout_s:
             break
-        if encoded is None:
-            encoded = [fold for fold in folds if isinstance(fold, EncodedFold)] or encode_folds(
-                X,
-                y,
-                groups=groups,
-                folds=[fold for fold in folds if not isinstance(fold, EncodedFold)],
-                encoder=encoder,
-            )
         study.sampler = optuna.samplers.TPESampler(seed=seed * 100_003 + len(finished), n_startup_trials=5)
         trial = study.ask()
-        value = _objective(
-            trial, kind, encoded, y, questions=questions, groups=groups, seed=seed, n_jobs=n_jobs
-        )
-        if value is None:
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        params = kind.suggest(trial)
+        try:
+            found = _judge_trial(trial, judge(params), n_folds=len(folds), labels=labels, questions=ids)
+        except (ValueError, FloatingPointError) as error:
+            trial.set_user_attr("error", f"{type(error).__name__}: {error}")
+            study.tell(trial, state=TrialState.FAIL)
         else:
-            study.tell(trial, value)
+            if found is None:
+                study.tell(trial, state=TrialState.PRUNED)
+            else:
+                study.tell(trial, found.log_loss)
+                best = found if best is None or found.log_loss < best.log_loss else best
         finished = _finished(study)
         if progress is not None:
             progress(len(finished), n_trials)
-    best, first = study.best_trial, finished[0]
+    states = [trial.state for trial in finished]
+    if TrialState.COMPLETE not in states:
+        told = next((t.user_attrs["error"] for t in reversed(finished) if "error" in t.user_attrs), "none")
+        raise ValueError(f"no trial of {member} could be fitted; the last error: {told}")
+    chosen, first = study.best_trial, finished[0]
+    if best is None or best.log_loss > study.best_value:
+        # The best trial is one of an earlier process.
+        best = _judge_trial(None, judge(chosen.params), n_folds=len(folds), labels=labels, questions=ids)
+        assert best is not None, "without a trial nothing is pruned"
     return Tuned(
-        params={**kind.defaults, **best.params},
+        params={**kind.defaults, **chosen.params},
         inner_log_loss=float(study.best_value),
-        inner_accuracy=float(best.user_attrs["accuracy"]),
-        default_inner_log_loss=float(first.value),
+        inner_accuracy=float(chosen.user_attrs["accuracy"]),
+        default_inner_log_loss=None if first.value is None else float(first.value),
         n_trials=len(finished),
-        n_pruned=sum(trial.state == optuna.trial.TrialState.PRUNED for trial in finished),
+        n_pruned=states.count(TrialState.PRUNED),
+        n_failed=states.count(TrialState.FAIL),
         study_name=study.study_name,
+        oof_prob=best.prob,
+        oof_fit_s=best.seconds,
     )
 
 
@@ -158,40 +192,49 @@ def _prepare(study: Any, kind: Member, *, seed: int, n_folds: int) -> None:
 
 
 def _finished(study: Any) -> list[Any]:
+    """Return the trials that count: complete, pruned, and those whose fit raised."""
     from optuna.trial import TrialState
 
-    return list(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+    return [trial for trial in ended if trial.state != TrialState.FAIL or "error" in trial.user_attrs]
 
 
-def _objective(
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Judged:
+    """One set of parameters on all folds."""
+
+    prob: NDArray[np.float64]
+    log_loss: float
+    seconds: float
+
+
+def _judge_trial(
     trial: Any,
-    kind: Member,
-    folds: Sequence[EncodedFold],
-    y: ArrayLike,
+    judged: Iterator[tuple[EncodedFold, NDArray[np.float64]]],
     *,
-    questions: ArrayLike,
-    groups: ArrayLike,
-    seed: int,
-    n_jobs: int,
-) -> float | None:
-    """Return the mean log-loss per question over the folds; None where the trial was stopped early."""
-    labels, ids, families = np.asarray(y), np.asarray(questions), np.asarray(groups)
-    params = kind.suggest(trial)
+    n_folds: int,
+    labels: NDArray[Any],
+    questions: NDArray[Any],
+) -> _Judged | None:
+    """Return what the folds say; None where the trial was stopped early."""
     losses: list[float] = []
     credits: list[float] = []
-    begun = perf_counter()
-    for step, fold in enumerate(folds):
-        estimator = kind.make(params, seed=seed, n_jobs=n_jobs)
-        estimator.fit(fold.X_train, labels[fold.train], groups=families[fold.train])
-        prob = question_probabilities(estimator.predict_proba(fold.X_held_out)[:, 1], ids[fold.held_out])
-        losses += question_log_loss(prob, ids[fold.held_out], labels[fold.held_out]).tolist()
-        credits += credit(prob, ids[fold.held_out], labels[fold.held_out]).tolist()
-        trial.report(float(np.mean(losses)), step)
-        if step < len(folds) - 1 and trial.should_prune():
-            return None
-    trial.set_user_attr("accuracy", float(np.mean(credits)))
-    trial.set_user_attr("fit_s", perf_counter() - begun)
-    return float(np.mean(losses))
+    oof, begun = np.full(len(labels), np.nan), perf_counter()
+    for step, (fold, score) in enumerate(judged):
+        held = questions[fold.held_out]
+        prob = question_probabilities(score, held)
+        losses += question_log_loss(prob, held, labels[fold.held_out]).tolist()
+        credits += credit(prob, held, labels[fold.held_out]).tolist()
+        oof[fold.held_out] = score
+        if trial is not None:
+            trial.report(float(np.mean(losses)), step)
+            if step < n_folds - 1 and trial.should_prune():
+                return None
+    seconds = perf_counter() - begun
+    if trial is not None:
+        trial.set_user_attr("accuracy", float(np.mean(credits)))
+        trial.set_user_attr("fit_s", seconds)
+    return _Judged(prob=oof, log_loss=float(np.mean(losses)), seconds=seconds)
 
 
 class _Names:

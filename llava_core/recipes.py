@@ -97,7 +97,7 @@ def find_recipe(name: str) -> Recipe:
         If there is none of that name.
     """
     if name not in RECIPES:
-        raise InputError(f"got recipe {name!r}, allowed are {', '.join(sorted(RECIPES))}")
+        raise InputError(f"got recipe {name!r}, allowed are {', '.join(sorted(RECIPES))}", field="recipe")
     return RECIPES[name]()
 
 

@@ -22,7 +22,7 @@ from llava_core.features.store import FeatureStore
 from studies.files import remove, write_parquet
 from studies.progress import Progress, Tick
 from studies.rundir import Facts, RunDir, digest
-from studies.spec import StudySpec
+from studies.spec import DEFAULT_RECIPE, StudySpec
 
 DATA_SEED = 0
 """The bundled data is frozen: every run uses the same, whatever its own seed."""
@@ -37,6 +37,20 @@ class Checkpoints:
     """Stage to checkpoint; ``finetune`` answers, ``align`` is there where this run trained it."""
     stages: tuple[dict[str, Any], ...] = ()
     """Loss curve, steps and seconds of each stage that this run trained."""
+
+
+def check_recipe(spec: StudySpec) -> None:
+    """Check the recipe of a run that would train, before anything is drawn; the default is not in question.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if spec.features is None and spec.llava is None and spec.recipe != DEFAULT_RECIPE:
+        from llava_core.recipes import find_recipe
+
+        find_recipe(spec.recipe)
 
 
 def load_data(spec: StudySpec, run: RunDir, progress: Progress) -> Dataset:
@@ -113,6 +127,7 @@ def bring_checkpoints(
             "data": fingerprint,
             "ids": _ids(train_llm),
             "recipe": spec.recipe,
+            "recipes": (files("llava_core") / "recipes.py").read_text(encoding="utf-8"),
             "version": version("llava-ensembles"),
             "base": (files("llava_core") / "weights" / "mini" / "manifest.json").read_text(),
             "seed": spec.seed,

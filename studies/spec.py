@@ -13,6 +13,8 @@ from pathlib import Path
 
 from llava_core.errors import InputError
 
+DEFAULT_RECIPE = "mini_cpu"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudySpec:
@@ -39,15 +41,15 @@ class StudySpec:
 
     trials: int = 12
     """Tuning trials per method; 0 keeps the defaults of the members."""
-    tune_timeout_s: float = 60.0
-    """Seconds after which no further trial of a method starts; a fast machine never gets there."""
+    tune_timeout_s: float = 180.0
+    """Seconds after which no further trial of a method starts; the bundled data takes a minute at most."""
     folds: int = 4
     """Family-grouped folds of tuning and of out-of-fold predictions."""
     outer_folds: int = 5
     """Outer folds of the nested evaluation on published answers."""
     memory: str = "auto"
     """What text_memory keeps apart in training: auto, family or question."""
-    recipe: str = "mini_cpu"
+    recipe: str = DEFAULT_RECIPE
     """LLaVA training recipe, see `llava_core.recipes`."""
     curve_trees: tuple[int, ...] = (1, 3, 10, 30, 100)
     """Numbers of trees (forest) and rounds (XGBoost) of the curves; empty for no curve."""
@@ -80,6 +82,11 @@ class StudySpec:
             raise InputError(f"got {self.tune_timeout_s}, allowed above 0", field="tune_timeout_s")
         if self.memory not in ("auto", "family", "question"):
             raise InputError(f"got {self.memory!r}, allowed are auto, family, question", field="memory")
+        if self.llava is not None and self.features is not None:
+            raise InputError(
+                "got --llava beside --features, allowed is one: the store says which LLaVA made it",
+                field="llava",
+            )
         stems = [path.stem for path in self.llm_answers]
         double = next((path for path in self.llm_answers if stems.count(path.stem) > 1), None)
         if double is not None:

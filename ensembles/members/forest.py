@@ -7,8 +7,8 @@ from ensembles.members.rows import RowClassifier
 from ensembles.space import Trial
 
 DEFAULTS: Mapping[str, Any] = {
-    "n_estimators": 150,
-    "max_features": 0.15,
+    "n_estimators": 100,
+    "max_features": 0.1,
     "min_samples_leaf": 5,
     "max_samples": 0.6,
 }
@@ -24,7 +24,7 @@ def make(params: Mapping[str, Any], *, seed: int, n_jobs: int) -> RowClassifier:
 def suggest(trial: Trial) -> dict[str, Any]:
     """Draw from the search space."""
     return {
-        "max_features": trial.suggest_float("max_features", 0.04, 0.5, log=True),
+        "max_features": trial.suggest_float("max_features", 0.02, 0.15, log=True),
         "min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 40, log=True),
         "max_samples": trial.suggest_float("max_samples", 0.4, 0.9),
     }

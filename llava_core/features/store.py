@@ -155,6 +155,12 @@ class FeatureStore:
                 raise InputError("its SHA-256 is not the manifest's: the file was changed", path=file)
         return cls(path, manifest, pd.read_parquet(path / ROWS_FILE))
 
+    @property
+    def origin(self) -> str:
+        """SHA-256 of what made the features: the checkpoints and the extractor's settings."""
+        made_by = {key: self.manifest.get(key) for key in ("checkpoints", "settings")}
+        return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
+
     def block(self, name: str) -> NDArray[Any]:
         """Return the array of a block, memory-mapped.
 

@@ -10,10 +10,11 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
+from ensembles.choice import question_softmax
 from llava_core.data.example import Example
 from studies.catalog.ground import Ground, save_prediction
 from studies.catalog.ladder import chance, try_method
-from studies.catalog.untrained import by_rate, choose_temperature, position_rates, softmax
+from studies.catalog.untrained import by_rate, choose_temperature, position_rates
 from studies.design import option_table
 from studies.rundir import Facts
 
@@ -54,7 +55,7 @@ def answer_with_llava(ground: Ground) -> dict[str, Facts]:
         def by_likelihood() -> Facts:
             mean = np.stack(frame["option_logprob"].to_list())[:, MEAN_LOGPROB].astype(np.float64)
             temperature = choose_temperature(mean, questions, ground.scored.y, judged=ground.is_val)
-            save_prediction(ground, "llava", prob=softmax(mean / temperature, questions))
+            save_prediction(ground, "llava", prob=question_softmax(mean / temperature, questions))
             return {"temperature": temperature}
 
         found["llava"] = try_method(ground, "llava", by_likelihood)
@@ -82,5 +83,7 @@ def answer_variants(ground: Ground, examples: Sequence[Example], scores: pd.Data
     for variant, rows in scores.groupby("variant"):
         mean = rows.set_index(["example_id", "option_index"])["mean_logprob"].loc[places].to_numpy()
         names[str(variant)] = f"llava[{str(variant).replace('_', ' ')}]"
-        save_prediction(ground, names[str(variant)], prob=softmax(mean, table.questions), table=table)
+        save_prediction(
+            ground, names[str(variant)], prob=question_softmax(mean, table.questions), table=table
+        )
     return names

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from studies.catalog.ground import Encoded, Ground
+from studies.catalog.ground import Encoded, Ground, blocks_without_llava
 from studies.catalog.ladder import fit_member
 from studies.progress import Progress
 from studies.rundir import Facts
@@ -52,14 +52,17 @@ def fit_curves(
     return curves
 
 
-def ablate(
-    ground: Ground, encoded: Encoded, params: Mapping[str, Any], progress: Progress, *, blocks: Sequence[str]
-) -> list[Facts]:
-    """Refit XGBoost without each block."""
+def ablate(ground: Ground, encoded: Encoded, params: Mapping[str, Any], progress: Progress) -> list[Facts]:
+    """Refit XGBoost without each block: of those without LLaVA, and of all where there are LLaVA's."""
+    without_llava = blocks_without_llava(ground)
+    tables = {ABLATED: without_llava}
+    if len(without_llava) < len(ground.blocks):
+        tables[f"{ABLATED}_with_llava"] = ground.blocks
+    wanted = [(method, blocks, block) for method, blocks in tables.items() for block in blocks]
     tick = progress.stage("ablation by block")
     rows = []
-    for place, block in enumerate(blocks):
-        name = f"{ABLATED}[without {block}]"
+    for place, (method, blocks, block) in enumerate(wanted):
+        name = f"{method}[without {block}]"
         facts = fit_member(
             ground,
             encoded,
@@ -70,6 +73,6 @@ def ablate(
             save=False,
         )
         if facts["status"] == "ok":
-            rows.append({"method": ABLATED, "without": block, "name": name + ground.tag})
-        tick(place + 1, len(blocks))
+            rows.append({"method": method, "without": block, "name": name + ground.tag})
+        tick(place + 1, len(wanted))
     return rows

@@ -26,7 +26,14 @@ from studies.catalog.protocol import Protocol, choose_protocol, unused, without_
 from studies.catalog.published import answer_gaps, answered_by_all, describe_answers, fit_published
 from studies.catalog.scoring import Scorer
 from studies.catalog.summary import Found, build_summary
-from studies.pipeline import Checkpoints, bring_checkpoints, bring_store, load_data, score_variants
+from studies.pipeline import (
+    Checkpoints,
+    bring_checkpoints,
+    bring_store,
+    check_recipe,
+    load_data,
+    score_variants,
+)
 from studies.progress import Progress
 from studies.rundir import MANIFEST_FILE, RunDir
 from studies.spec import StudySpec
@@ -144,6 +151,7 @@ class _Source:
 
 def _bring(spec: StudySpec, run_dir: RunDir, progress: Progress) -> _Source:
     """Bring data, LLaVA and features to the run; audit each as early as possible."""
+    check_recipe(spec)
     dataset = load_data(spec, run_dir, progress)
     fingerprint = dataset.fingerprint
     answers = [read_answers(path, dataset) for path in spec.llm_answers]

@@ -1,23 +1,26 @@
 """One figure of the study: every method fitted on one ground, from the decision tree to the stacks [edge]."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import pandas as pd
 
-from ensembles.oof import EncodedFold
 from studies.catalog.baselines import answer_with_llava, fit_baselines
 from studies.catalog.curves import ABLATED, ablate, fit_curves
-from studies.catalog.ground import LLAVA_BLOCKS, QUESTION_BLOCKS, Encoded, Ground, encode
-from studies.catalog.ladder import LADDER, encode_tuning_folds, fit_member, tune_member
+from studies.catalog.folds import FoldMatrices, encode_ground_folds
+from studies.catalog.ground import QUESTION_BLOCKS, Encoded, Ground, blocks_without_llava, encode
+from studies.catalog.ladder import LADDER, fit_member, predict_out_of_fold, tune_member
 from studies.catalog.methods import describe
 from studies.catalog.protocol import Protocol
 from studies.catalog.scoring import question_scores
-from studies.catalog.stacks import LEVEL0, fit_stack
+from studies.catalog.stacks import LEVEL0, LEVEL0_WITH_LLAVA, Level0, fit_stack
 from studies.progress import Progress
 from studies.rundir import Facts
+
+MEMBERS_OF_THE_TABLE = tuple(dict.fromkeys((*LADDER, *LEVEL0)))
+"""Kinds of members that are tuned and fitted by themselves."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,25 +51,26 @@ class Figure:
 
 def fit_figure(ground: Ground, progress: Progress) -> Figure:
     """Tune and fit every method that the ground allows, with curves and the ablation."""
-    blocks = [block for block in ground.blocks if block not in LLAVA_BLOCKS]
+    blocks = blocks_without_llava(ground)
     params: dict[str, Mapping[str, Any]] = {}
     tuning: dict[str, Facts] = {}
 
     @cache
-    def folds() -> list[EncodedFold]:
+    def folds() -> FoldMatrices:
         progress.stage("encode the folds")
-        return encode_tuning_folds(ground, blocks)
+        return encode_ground_folds(ground, ground.folds)
 
-    for member in dict.fromkeys((*LADDER, *LEVEL0)):
+    for member in MEMBERS_OF_THE_TABLE:
         tuning[member] = tune_member(ground, member, folds, progress, blocks=blocks)
         params[member] = tuning[member]["params"]
     progress.stage("encode")
     encoded = encode(ground)
-    methods = _fit_methods(ground, encoded, params, progress, blocks=blocks)
+    oof_folds = folds if ground.folds is ground.oof_folds else _oof_folds(ground, progress)
+    methods = _fit_methods(ground, encoded, params, oof_folds, progress, tuning=tuning)
     curves = fit_curves(ground, encoded, params, progress, blocks=blocks)
     ablation = []
     if ground.spec.ablation:
-        ablation = ablate(ground, encoded, params[ABLATED], progress, blocks=blocks)
+        ablation = ablate(ground, encoded, params[ABLATED], progress)
     return Figure(
         tag=ground.tag,
         methods=methods,
@@ -80,10 +84,10 @@ def fit_figure(ground: Ground, progress: Progress) -> Figure:
 
 def refit_figure(ground: Ground, params: Mapping[str, Mapping[str, Any]], progress: Progress) -> Figure:
     """Fit the same methods with the same parameters on another ground: nothing is tuned again."""
-    blocks = [block for block in ground.blocks if block not in LLAVA_BLOCKS]
     progress.stage("encode, families removed")
     encoded = encode(ground)
-    return Figure(tag=ground.tag, methods=_fit_methods(ground, encoded, params, progress, blocks=blocks))
+    methods = _fit_methods(ground, encoded, params, _oof_folds(ground, progress), progress, tuning={})
+    return Figure(tag=ground.tag, methods=methods)
 
 
 def choose_method(figure: Figure, predictions: pd.DataFrame, protocol: Protocol) -> Facts:
@@ -110,41 +114,73 @@ def choose_method(figure: Figure, predictions: pd.DataFrame, protocol: Protocol)
     return {"method": best, "why": "least log-loss on val", "val_log_loss": losses}
 
 
+def _oof_folds(ground: Ground, progress: Progress) -> Callable[[], FoldMatrices]:
+    """Return a function that encodes the folds of out-of-fold predictions when first asked."""
+
+    @cache
+    def folds() -> FoldMatrices:
+        progress.stage(f"encode the folds of the stack{_suffix(ground)}")
+        return encode_ground_folds(ground, ground.oof_folds)
+
+    return folds
+
+
 def _fit_methods(
     ground: Ground,
     encoded: Encoded,
     params: Mapping[str, Mapping[str, Any]],
+    folds: Callable[[], FoldMatrices],
     progress: Progress,
     *,
-    blocks: list[str],
+    tuning: Mapping[str, Facts],
 ) -> dict[str, Facts]:
-    with_llava = [block for block in ground.blocks if block in LLAVA_BLOCKS]
-    with_image = [block for block in blocks if block not in QUESTION_BLOCKS]
-    tick = progress.stage(f"fit the ladder{ground.tag.replace('@', ', ').replace('_', ' ')}")
+    """Fit members, then stacks on their out-of-fold predictions, then what needs no fit."""
+    blocks = blocks_without_llava(ground)
+    has_llava = len(blocks) < len(ground.blocks)
+    kinds = {member: member for member in MEMBERS_OF_THE_TABLE}
+    kinds |= LEVEL0_WITH_LLAVA if has_llava else {}
+    tick = progress.stage(f"fit the members{_suffix(ground)}")
     methods: dict[str, Facts] = {}
-    for place, member in enumerate(LADDER):
-        methods[member] = fit_member(
+    for place, (name, member) in enumerate(kinds.items()):
+        methods[name] = fit_member(
             ground,
             encoded,
-            member,
+            name,
             member=member,
             params=params[member],
-            blocks=blocks,
+            blocks=ground.blocks if name in LEVEL0_WITH_LLAVA else blocks,
             save=not ground.tag,
         )
-        tick(place + 1, len(LADDER))
-    progress.stage("fit the stacks")
-    methods["stacking"] = fit_stack(ground, "stacking", params=params, blocks=blocks)
-    if with_llava:
-        methods["stacking_with_llava"] = fit_stack(
+        tick(place + 1, len(kinds))
+    names = [name for name in kinds if name in LEVEL0 or name in LEVEL0_WITH_LLAVA]
+    fitted = [name for name in names if methods[name]["status"] == "ok"]
+    tick = progress.stage(f"stack{_suffix(ground)}")
+    level0 = []
+    for place, name in enumerate(fitted):
+        prob, seconds = predict_out_of_fold(
             ground,
-            "stacking_with_llava",
-            params=params,
-            blocks=[*blocks, *with_llava],
-            passthrough=[block for block in with_llava if block == "option_logprob"],
+            name,
+            folds,
+            member=kinds[name],
+            params=params[kinds[name]],
+            blocks=ground.blocks if name in LEVEL0_WITH_LLAVA else blocks,
+            tuned=tuning.get(name),
         )
+        facts = methods[name]
+        level0.append(
+            Level0(
+                name=name,
+                oof_prob=prob,
+                seconds=seconds + facts["fit_s"],
+                size_bytes=facts["size_bytes"] or 0,
+            )
+        )
+        tick(place + 1, len(fitted))
+    methods["stacking"] = fit_stack(ground, "stacking", [m for m in level0 if m.name in LEVEL0])
+    if has_llava:
+        methods["stacking_with_llava"] = fit_stack(ground, "stacking_with_llava", level0, with_llava=True)
         methods |= answer_with_llava(ground)
-    if with_image:
+    if any(block not in QUESTION_BLOCKS for block in blocks):
         methods["question_only"] = fit_member(
             ground,
             encoded,
@@ -155,3 +191,7 @@ def _fit_methods(
             save=not ground.tag,
         )
     return methods | fit_baselines(ground)
+
+
+def _suffix(ground: Ground) -> str:
+    return ground.tag.replace("@", ", ").replace("_", " ")

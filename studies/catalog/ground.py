@@ -31,6 +31,8 @@ LLAVA_BLOCKS = ("projector", "llm_hidden", "option_logprob", "llm_answer")
 """Blocks that need LLaVA: trees without LLaVA do not see them."""
 QUESTION_BLOCKS = ("structure", "question_text", "option_text", "overlap", "text_memory")
 """Blocks that need no image."""
+MEMBERS_BLOCK = "members"
+"""Block of the probabilities that other methods give, in the tables that stacks read."""
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
@@ -54,10 +56,13 @@ class Ground:
     """(n_scored_rows,) rows of val, which choices may look at."""
     folds: tuple[Fold, ...]
     """Rows of ``fitted`` to learn from and to be judged on, in tuning."""
+    oof_folds: tuple[Fold, ...]
+    """Folds of out-of-fold predictions: those of tuning, unless that has a single one."""
     memory_keep: str
     captions: bool
     """Whether captions are shown."""
-    has_store: bool
+    store_origin: str | None
+    """`FeatureStore.origin` of the features; None without a store."""
 
     @property
     def blocks(self) -> list[str]:
@@ -105,17 +110,16 @@ def lay_ground(
     scored_examples = protocol.test if fit_val else (*protocol.val, *protocol.test)
     fitted = option_table(fit_examples, store=store)
     scored = option_table(scored_examples, store=store)
+    n_families = len(np.unique(fitted.groups))
+    if n_families < spec.folds:
+        raise InputError(
+            f"got {n_families} question families to fit on, needed {spec.folds}, one per fold", field="folds"
+        )
+    oof_folds = tuple(family_folds(fitted.groups, n_folds=spec.folds, seed=spec.seed))
+    folds = oof_folds
     if fit_val:
         n_rows = sum(len(example.options) for example in protocol.train)
-        folds: tuple[Fold, ...] = ((np.arange(n_rows), np.arange(n_rows, len(fitted.y))),)
-    else:
-        n_families = len(np.unique(fitted.groups))
-        if n_families < spec.folds:
-            raise InputError(
-                f"got {n_families} question families to fit on, needed {spec.folds}, one per fold",
-                field="folds",
-            )
-        folds = tuple(family_folds(fitted.groups, n_folds=spec.folds, seed=spec.seed))
+        folds = ((np.arange(n_rows), np.arange(n_rows, len(fitted.y))),)
     keep = spec.memory
     if keep == "auto":
         shared = {example.group for example in fit_examples} & {example.group for example in protocol.test}
@@ -140,10 +144,16 @@ def lay_ground(
         scored=scored,
         is_val=np.isin(scored.example_ids, [example.id for example in protocol.val]),
         folds=folds,
+        oof_folds=oof_folds,
         memory_keep=keep,
         captions=protocol.captions,
-        has_store=store is not None,
+        store_origin=None if store is None else store.origin,
     )
+
+
+def blocks_without_llava(ground: Ground) -> list[str]:
+    """Return the blocks that trees without LLaVA see."""
+    return [block for block in ground.blocks if block not in LLAVA_BLOCKS]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -218,6 +228,17 @@ def gather_predictions(run: RunDir, methods: Sequence[str]) -> pd.DataFrame:
     """Return the predictions table of some methods (tags included in their names)."""
     tables = [read_predictions(run.path / f"steps/{file_name(name)}.parquet") for name in methods]
     return pd.concat(tables, ignore_index=True)
+
+
+def with_members(ground: Ground, table: OptionTable, names: Sequence[str]) -> OptionTable:
+    """Add what some methods, fitted on this ground, predict for the rows of a table."""
+    tagged = [name + ground.tag for name in names]
+    wide = gather_predictions(ground.run, tagged).pivot(
+        index=["example_id", "option_index"], columns="method", values="prob"
+    )
+    places = list(zip(table.example_ids.tolist(), table.option_index.tolist(), strict=True))
+    found = wide.loc[places]
+    return table.with_columns(MEMBERS_BLOCK, {name: found[name + ground.tag].to_numpy() for name in names})
 
 
 def file_name(name: str) -> str:

@@ -4,7 +4,7 @@ A method that fails is kept: its error is recorded and chance is written in its 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from time import perf_counter
 from typing import Any
 
@@ -12,16 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensembles.choice import question_probabilities
-from ensembles.oof import EncodedFold, encode_folds, rows_of
+from ensembles.oof import out_of_fold
 from ensembles.registry import MEMBERS
 from ensembles.tuning import tune
 from llava_core.errors import InputError
+from studies.catalog.folds import FoldMatrices
 from studies.catalog.ground import Encoded, Ground, save_prediction
 from studies.catalog.saved import Needs, save_method
 from studies.progress import Progress
 from studies.rundir import Facts
 
 LADDER = ("decision_tree", "random_forest", "xgboost", "lightgbm", "forest_of_xgboost")
+OOF = "oof"
+"""Folder of out-of-fold predictions."""
 Params = Mapping[str, Any]
 
 
@@ -66,41 +69,17 @@ def chance(ground: Ground) -> NDArray[np.float64]:
     return np.asarray(1.0 / sizes[ground.scored.questions], dtype=np.float64)
 
 
-def encode_tuning_folds(ground: Ground, blocks: Sequence[str]) -> list[EncodedFold]:
-    """Return the folds of tuning as matrices of some blocks, each encoded on its own training rows.
-
-    The one fold of an official split shares families, which `encode_folds` would refuse.
-    """
-    rows = ground.fitted
-    if ground.protocol != "official":
-        return encode_folds(
-            rows.frame, rows.y, groups=rows.groups, folds=ground.folds, encoder=ground.encoder(blocks)
-        )
-    encoded = []
-    for train, held_out in ground.folds:
-        encoder = ground.encoder(blocks)
-        encoded.append(
-            EncodedFold(
-                train=train,
-                held_out=held_out,
-                X_train=encoder.fit_transform(
-                    rows_of(rows.frame, train), rows.y[train], groups=rows.groups[train]
-                ),
-                X_held_out=encoder.transform(rows_of(rows.frame, held_out)),
-            )
-        )
-    return encoded
-
-
 def tune_member(
     ground: Ground,
     name: str,
-    folds: Callable[[], list[EncodedFold]],
+    folds: Callable[[], FoldMatrices],
     progress: Progress,
     *,
     blocks: Sequence[str],
 ) -> Facts:
     """Tune a member within the folds; return its parameters, its scores there and the journal's place.
+
+    A member that cannot be tuned keeps its defaults, and its error is told.
 
     Parameters
     ----------
@@ -108,36 +87,45 @@ def tune_member(
     name : str
         Key of `ensembles.registry.MEMBERS`.
     folds : callable
-        Gives the encoded folds; asked only if there is something left to tune.
+        Gives the folds; asked only if there is something left to tune.
     progress : Progress
     blocks : sequence of str
-        Blocks that the folds hold.
+        Blocks that the member sees.
     """
     spec, rows = ground.spec, ground.fitted
     if spec.trials == 0:
         return {"params": dict(MEMBERS[name].defaults), "n_trials": 0, "seconds": 0.0, "journal": None}
-    journal = f"optuna/{name}.journal"
+    journal, oof = f"optuna/{name}.journal", ground.place(OOF, name, ".npy")
 
     def do() -> Facts:
         (ground.run.path / "optuna").mkdir(exist_ok=True)
-        encoded = folds()
+        encoded = folds().of(blocks)
         tick = progress.stage(f"tune {name}")
         begun = perf_counter()
-        tuned = tune(
-            name,
-            rows.frame,
-            rows.y,
-            questions=rows.questions,
-            groups=rows.groups,
-            folds=encoded,
-            n_trials=spec.trials,
-            seed=spec.seed,
-            storage=ground.run.path / journal,
-            n_jobs=spec.jobs,
-            progress=tick,
-            timeout_s=spec.tune_timeout_s,
-        )
-        return {**asdict(tuned), "seconds": perf_counter() - begun, "journal": journal}
+        try:
+            tuned = tune(
+                name,
+                rows.frame,
+                rows.y,
+                questions=rows.questions,
+                groups=rows.groups,
+                folds=encoded,
+                n_trials=spec.trials,
+                seed=spec.seed,
+                storage=ground.run.path / journal,
+                n_jobs=spec.jobs,
+                progress=tick,
+                timeout_s=spec.tune_timeout_s,
+            )
+        except ValueError as error:
+            return {"params": dict(MEMBERS[name].defaults), "journal": journal, "error": str(error)}
+        facts: Facts = {field.name: getattr(tuned, field.name) for field in fields(tuned)}
+        prob = facts.pop("oof_prob")
+        facts["oof"] = None
+        if np.isfinite(prob).all():
+            facts["oof"] = oof
+            _save_array(ground, oof, prob)
+        return {**facts, "seconds": perf_counter() - begun, "journal": journal}
 
     return ground.step(
         f"tune.{name}",
@@ -147,6 +135,52 @@ def tune_member(
         trials=spec.trials,
         timeout_s=spec.tune_timeout_s,
     )
+
+
+def predict_out_of_fold(
+    ground: Ground,
+    name: str,
+    folds: Callable[[], FoldMatrices],
+    *,
+    member: str,
+    params: Params,
+    blocks: Sequence[str],
+    tuned: Facts | None = None,
+) -> tuple[NDArray[np.float64], float]:
+    """Return a member's probabilities for the fitted rows, by models of other folds, and the seconds.
+
+    Parameters
+    ----------
+    ground : Ground
+    name : str
+        Name of the method.
+    folds : callable
+        Gives the folds of `Ground.oof_folds`; asked only if there is something to fit.
+    member : str
+        Key of `ensembles.registry.MEMBERS`.
+    params : mapping
+    blocks : sequence of str
+    tuned : mapping, optional
+        Facts of `tune_member` on the same folds, blocks and parameters: what it kept is not fitted again.
+    """
+    if tuned is not None and tuned.get("oof") and ground.folds is ground.oof_folds:
+        kept = ground.run.path / tuned["oof"]
+        if kept.is_file():
+            return np.load(kept), float(tuned["oof_fit_s"])
+    path = ground.place(OOF, name, ".npy")
+
+    def do() -> Facts:
+        encoded = folds().of(blocks)
+        begun = perf_counter()
+        estimator = MEMBERS[member].make(params, seed=ground.spec.seed, n_jobs=ground.spec.jobs)
+        prob = out_of_fold(estimator, ground.fitted.y, groups=ground.fitted.groups, folds=encoded).prob
+        _save_array(ground, path, prob)
+        return {"seconds": perf_counter() - begun}
+
+    facts = ground.step(
+        f"oof.{name}", do, outputs=[path], member=member, params=dict(params), blocks=list(blocks)
+    )
+    return np.load(ground.run.path / path), float(facts["seconds"])
 
 
 def fit_member(
@@ -195,7 +229,9 @@ def fit_member(
         }
         save_prediction(ground, name, prob=prob)
         if save:
-            needs = Needs(columns=tuple(columns.tolist()), captions=ground.captions, store=ground.has_store)
+            needs = Needs(
+                columns=tuple(columns.tolist()), captions=ground.captions, store=ground.store_origin
+            )
             facts["size_bytes"] = save_method(ground.run.path / folder, estimator, needs)
         return facts
 
@@ -208,3 +244,9 @@ def fit_member(
         params=dict(params),
         blocks=list(blocks),
     )
+
+
+def _save_array(ground: Ground, path: str, array: NDArray[np.float64]) -> None:
+    file = ground.run.path / path
+    file.parent.mkdir(exist_ok=True)
+    np.save(file, array)

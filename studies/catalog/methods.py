@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["ladder", "stack", "llm", "baseline", "ablation"]
+Kind = Literal["ladder", "member", "stack", "llm", "baseline", "ablation"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +21,10 @@ METHODS: Mapping[str, Method] = {
     "xgboost": Method(label="XGBoost", kind="ladder"),
     "lightgbm": Method(label="LightGBM", kind="ladder"),
     "forest_of_xgboost": Method(label="Forest of XGBoosts", kind="ladder"),
+    "neighbours": Method(label="k nearest neighbours", kind="member"),
+    "linear": Method(label="Logistic regression", kind="member"),
+    "xgboost_with_llava": Method(label="XGBoost with LLaVA", kind="member"),
+    "lightgbm_with_llava": Method(label="LightGBM with LLaVA", kind="member"),
     "stacking": Method(label="Stacking", kind="stack"),
     "stacking_with_llava": Method(label="Stacking with LLaVA", kind="stack"),
     "stacking_with_llm": Method(label="Stacking with LLM answers", kind="stack"),

@@ -11,9 +11,10 @@ from llava_core.data.example import Dataset
 from llava_core.errors import InputError
 from llava_core.evaluation.answers import PublishedAnswers, read_answers
 from llava_core.features.store import FeatureStore
+from studies.catalog.ground import MEMBERS_BLOCK
 from studies.catalog.outputs import read_summary
-from studies.catalog.published import MEMBERS_BLOCK
 from studies.catalog.saved import SavedMethod, read_method
+from studies.catalog.stacks import with_likelihoods
 from studies.design import OptionTable, option_table
 from studies.pipeline import extract_with, load_file, run_checkpoints
 from studies.predictions import build_predictions, write_predictions
@@ -67,8 +68,15 @@ def predict_with(
         examples = tuple(replace(example, caption=None) for example in examples)
     members = {member: read_method(run_path, member) for member in needs.members}
     store = None
-    if needs.store or any(member.needs.store for member in members.values()):
+    origins = {fitted.needs.store for fitted in (saved, *members.values())} - {None}
+    if origins:
         store = _features(run_path, dataset, features, out=out, progress=progress)
+        if store.origin not in origins:
+            raise InputError(
+                "got features of another LLaVA or extractor than the run's, allowed are features that the "
+                "run's own checkpoint gives",
+                path=store.path,
+            )
         held = set(store.rows["example_id"])
         n_all, examples = len(examples), tuple(example for example in examples if example.id in held)
         if len(examples) < n_all:
@@ -82,6 +90,8 @@ def predict_with(
             probs[member] = _predict(fitted, plain, name=member, data=data)
             tick(place + 1, len(members))
         table = table.with_columns(MEMBERS_BLOCK, probs)
+    if needs.store and "option_logprob" in table.frame:
+        table = with_likelihoods(table)
     progress.stage(f"predict with {name}")
     frame = build_predictions(
         name,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ensembles.splits import family_folds
 from llava_core.data.example import Dataset, Example
 from llava_core.evaluation.answers import PublishedAnswers
-from studies.catalog.ground import Ground, gather_predictions, save_prediction
+from studies.catalog.ground import MEMBERS_BLOCK, Ground, save_prediction, with_members
 from studies.catalog.ladder import LADDER, try_method
 from studies.catalog.saved import Needs, save_method
 from studies.catalog.stacks import build_stack
@@ -26,8 +26,6 @@ from studies.design import OptionTable, option_table
 from studies.progress import Progress
 from studies.rundir import Facts, digest
 
-MEMBERS_BLOCK = "members"
-"""Block of the members' probabilities on test."""
 BLOCKS = ("structure", "overlap", "llm_answer", MEMBERS_BLOCK)
 """What the stack sees; texts beyond these reach it through the members, which had more to learn from."""
 
@@ -156,11 +154,11 @@ def _nested(
     tick = progress.stage("stack with LLM answers, nested")
 
     def do() -> Facts:
-        rows = _with_members(ground, table)
+        rows = with_members(ground, table, LADDER)
         prob, seconds = np.full(len(rows.y), np.nan), 0.0
         for place, (train, held_out) in enumerate(folds):
             learn, judge = np.isin(rows.questions, train), np.isin(rows.questions, held_out)
-            stack = build_stack(ground, {}, blocks=BLOCKS)
+            stack = build_stack(ground, blocks=BLOCKS)
             begun = perf_counter()
             stack.fit(
                 rows.frame[learn].reset_index(drop=True),
@@ -173,7 +171,7 @@ def _nested(
             prob[judge] = stack.predict_proba(held, questions=rows.questions[judge])[:, 1]
             tick(place + 1, len(folds) + 1)
         save_prediction(ground, "stacking_with_llm", prob=prob, fold=_fold_of_rows(rows, folds), table=rows)
-        final = build_stack(ground, {}, blocks=BLOCKS)
+        final = build_stack(ground, blocks=BLOCKS)
         begun = perf_counter()
         final.fit(rows.frame, rows.y, questions=rows.questions, groups=rows.groups)
         fit_s = perf_counter() - begun
@@ -185,17 +183,6 @@ def _nested(
         return facts
 
     return try_method(ground, "stacking_with_llm", do, models=[folder] if folder else [], **inputs)
-
-
-def _with_members(ground: Ground, table: OptionTable) -> OptionTable:
-    """Add the probabilities that the ladder, fitted on the training part, gives the test rows."""
-    names = [name + ground.tag for name in LADDER]
-    wide = gather_predictions(ground.run, names).pivot(
-        index=["example_id", "option_index"], columns="method", values="prob"
-    )
-    places = list(zip(table.example_ids.tolist(), table.option_index.tolist(), strict=True))
-    found = wide.loc[places]
-    return table.with_columns(MEMBERS_BLOCK, {name: found[name + ground.tag].to_numpy() for name in LADDER})
 
 
 def _fold_of_rows(

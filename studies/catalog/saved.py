@@ -31,8 +31,8 @@ class Needs:
     """Columns of the shared encoder's matrix; None where the estimator carries an encoder of its own."""
     captions: bool = True
     """Whether captions are shown; the bundled data withholds them."""
-    store: bool = False
-    """Whether a feature store is read."""
+    store: str | None = None
+    """`FeatureStore.origin` of the features that are read; None for none."""
     answers: tuple[str, ...] = ()
     """Published answers by file stem."""
     members: tuple[str, ...] = ()

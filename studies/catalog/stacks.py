@@ -1,94 +1,107 @@
 """Stacks: members of several kinds joined on their out-of-fold predictions, without and with LLaVA [edge].
 
-A stack encodes within its own folds, so it is fitted on raw rows and carries its encoder; its level-1 model
-sees out-of-fold predictions only.
+Nothing is fitted twice: level 1 reads the out-of-fold predictions that tuning kept, and predicts from what
+the members, fitted once on all rows, say of new ones.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ensembles.level_one import LevelOne
 from ensembles.registry import MEMBERS
 from ensembles.stacking import OptionStacking
-from studies.catalog.ground import Ground, save_prediction
+from studies.catalog.ground import MEMBERS_BLOCK, Ground, save_prediction, with_members
 from studies.catalog.ladder import try_method
 from studies.catalog.saved import Needs, save_method
-from studies.rundir import Facts
+from studies.design import OptionTable
+from studies.rundir import Facts, digest
 
 LEVEL0 = ("random_forest", "xgboost", "lightgbm", "neighbours", "linear")
 """Members of every stack."""
+LEVEL0_WITH_LLAVA: Mapping[str, str] = {"xgboost_with_llava": "xgboost", "lightgbm_with_llava": "lightgbm"}
+"""Further members that see LLaVA's blocks: method to kind of member, whose parameters it shares."""
+CONTEXT = "has_image"
+"""Column that level 1's weights depend on: whom to trust differs with and without an image."""
+LIKELIHOODS_BLOCK = "likelihoods"
+LIKELIHOODS = {"sum_logprob": 0, "mean_logprob": 1}
+"""What level 1 sees of the block ``option_logprob``, by its place there."""
 
 
-def build_stack(
-    ground: Ground,
-    params: Mapping[str, Mapping[str, Any]],
-    *,
-    blocks: Sequence[str] | None,
-    passthrough: Sequence[str] = (),
-) -> OptionStacking:
-    """Return an unfitted stack of the members of `LEVEL0`.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Level0:
+    """A member of a stack, fitted and predicted."""
 
-    Parameters
-    ----------
-    ground : Ground
-    params : mapping of str to mapping
-        Tuned parameters; members that are not in it take their defaults.
-    blocks : sequence of str, optional
-        Blocks that the members see; all of the table if None.
-    passthrough : sequence of str
-        Blocks that level 1 sees as well.
-    """
+    name: str
+    """Method whose model and test predictions the run holds."""
+    oof_prob: NDArray[np.float64]
+    """(n_fitted_rows,)"""
+    seconds: float
+    """Of all its fits: in folds and on all rows."""
+    size_bytes: int
+
+
+def build_stack(ground: Ground, *, blocks: Sequence[str]) -> OptionStacking:
+    """Return an unfitted stack of `LEVEL0` with default parameters, which encodes within its own folds."""
     spec = ground.spec
-    members = [
-        (name, MEMBERS[name].make(params.get(name, MEMBERS[name].defaults), seed=spec.seed, n_jobs=spec.jobs))
-        for name in LEVEL0
-    ]
+    members = [(name, MEMBERS[name].make({}, seed=spec.seed, n_jobs=spec.jobs)) for name in LEVEL0]
     return OptionStacking(
         members=members,
         n_folds=spec.folds,
         seed=spec.seed,
         encoder=ground.encoder(blocks),
-        passthrough=passthrough,
+        context=CONTEXT,
     )
 
 
-def fit_stack(
-    ground: Ground,
-    name: str,
-    *,
-    params: Mapping[str, Mapping[str, Any]],
-    blocks: Sequence[str],
-    passthrough: Sequence[str] = (),
-) -> Facts:
-    """Fit a stack, write its predictions and, in the first figure, its model."""
+def fit_stack(ground: Ground, name: str, members: Sequence[Level0], *, with_llava: bool = False) -> Facts:
+    """Fit level 1, write its predictions and, in the first figure, its model."""
     folder = "" if ground.tag else ground.place("models", name)
+    names = [member.name for member in members]
 
     def do() -> Facts:
-        fitted, scored = ground.fitted, ground.scored
-        stack = build_stack(ground, params, blocks=blocks, passthrough=passthrough)
+        oof = {member.name: member.oof_prob for member in members}
+        fitted = ground.fitted.with_columns(MEMBERS_BLOCK, oof)
+        scored = with_members(ground, ground.scored, names)
+        if with_llava:
+            fitted, scored = with_likelihoods(fitted), with_likelihoods(scored)
+        stack = LevelOne(
+            probs=[f"{MEMBERS_BLOCK}:{member}" for member in names],
+            scores=[f"{LIKELIHOODS_BLOCK}:{score}" for score in LIKELIHOODS] if with_llava else [],
+            context=CONTEXT if fitted.frame[CONTEXT].nunique() > 1 else None,
+            n_folds=ground.spec.folds,
+            seed=ground.spec.seed,
+        )
         begun = perf_counter()
         stack.fit(fitted.frame, fitted.y, questions=fitted.questions, groups=fitted.groups)
         done = perf_counter()
         prob = stack.predict_proba(scored.frame, questions=scored.questions)[:, 1]
-        predict_s = perf_counter() - done
         save_prediction(ground, name, prob=prob)
-        facts = {
-            "fit_s": done - begun,
-            "predict_s": predict_s,
-            "n_features": int(stack.n_features_in_),
+        facts: Facts = {
+            "fit_s": done - begun + sum(member.seconds for member in members),
+            "predict_s": perf_counter() - done,
+            "n_features": len(stack.weights_),
+            "weights": stack.weights_,
             "size_bytes": None,
         }
         if folder:
-            needs = Needs(captions=ground.captions, store=ground.has_store)
-            facts["size_bytes"] = save_method(ground.run.path / folder, stack, needs)
+            origin = ground.store_origin if with_llava else None
+            needs = Needs(captions=ground.captions, store=origin, members=tuple(names))
+            own = save_method(ground.run.path / folder, stack, needs)
+            facts["size_bytes"] = own + sum(member.size_bytes for member in members)
         return facts
 
+    oof = {member.name: member.oof_prob.tobytes().hex() for member in members}
     return try_method(
-        ground,
-        name,
-        do,
-        models=[folder] if folder else [],
-        members={member: dict(params[member]) for member in LEVEL0 if member in params},
-        blocks=list(blocks),
-        passthrough=list(passthrough),
+        ground, name, do, models=[folder] if folder else [], oof=digest(oof), with_llava=with_llava
     )
+
+
+def with_likelihoods(table: OptionTable) -> OptionTable:
+    """Add LLaVA's log-likelihoods of each option as plain columns."""
+    array = np.stack(table.frame["option_logprob"].to_list())
+    columns = {name: array[:, place] for name, place in LIKELIHOODS.items()}
+    return table.with_columns(LIKELIHOODS_BLOCK, columns)

@@ -125,6 +125,7 @@ def _method(name: str, scorer: Scorer, facts: Facts, *, tag: str = "") -> dict[s
         "error": facts.get("error"),
         **scorer.figures(name + tag),
         **{cost: facts.get(cost) for cost in COSTS},
+        "weights": facts.get("weights"),
     }
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ensembles.choice import question_softmax
+
 TEMPERATURES = tuple(float(t) for t in np.geomspace(0.02, 5.0, 40))
 
 
@@ -29,14 +31,6 @@ def by_rate(
     return np.asarray(raw / np.bincount(questions, weights=raw)[questions], dtype=np.float64)
 
 
-def softmax(score: NDArray[np.float64], questions: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the softmax of scores within each question, (n_rows,)."""
-    top = np.full(int(questions.max()) + 1, -np.inf)
-    np.maximum.at(top, questions, score)
-    raw = np.exp(score - top[questions])
-    return np.asarray(raw / np.bincount(questions, weights=raw)[questions], dtype=np.float64)
-
-
 def choose_temperature(
     score: NDArray[np.float64],
     questions: NDArray[np.int64],
@@ -48,5 +42,5 @@ def choose_temperature(
     if not judged.any():
         return 1.0
     right = judged & (y == 1)
-    losses = [-np.log(softmax(score / t, questions)[right] + 1e-15).mean() for t in TEMPERATURES]
+    losses = [-np.log(question_softmax(score / t, questions)[right] + 1e-15).mean() for t in TEMPERATURES]
     return TEMPERATURES[int(np.argmin(losses))]

@@ -56,8 +56,6 @@ class DesignEncoder(TransformerMixin, BaseEstimator):
         SVD components of question_text and of option_text.
     components : int
         PCA components of each array block.
-    hints : bool
-        Whether the hint is a source of overlap.
     memory_folds : int
         Folds within the training rows that memory is learned on.
     seed : int
@@ -78,7 +76,6 @@ class DesignEncoder(TransformerMixin, BaseEstimator):
         memory_keep: Keep = "family",
         topics: int = 16,
         components: int = 16,
-        hints: bool = True,
         memory_folds: int = 10,
         seed: int = 0,
     ) -> None:
@@ -86,7 +83,6 @@ class DesignEncoder(TransformerMixin, BaseEstimator):
         self.memory_keep = memory_keep
         self.topics = topics
         self.components = components
-        self.hints = hints
         self.memory_folds = memory_folds
         self.seed = seed
 
@@ -160,7 +156,7 @@ class DesignEncoder(TransformerMixin, BaseEstimator):
     def _parts(self, name: str, X: pd.DataFrame) -> list[Any]:
         n, seed = self.components, self.seed
         keep, folds = self.memory_keep, self.memory_folds
-        sources = ("question", "hint", "caption", "ocr") if self.hints else ("question", "caption", "ocr")
+        sources = ("question", "hint", "caption", "ocr")
         makers: Mapping[str, Any] = {
             "structure": lambda: [PlainColumns(columns=("n_options", "has_image"))],
             "question_text": lambda: [TextTopics(columns=("question",), n_components=self.topics, seed=seed)],

@@ -137,7 +137,7 @@ class OptionTable:
         columns : mapping of str to ndarray, shape (n_rows,)
             NaN where unknown.
         """
-        named = {f"{block}:{name}": np.asarray(values, dtype=np.float32) for name, values in columns.items()}
+        named = {f"{block}:{name}": np.asarray(values, dtype=np.float64) for name, values in columns.items()}
         return replace(
             self,
             frame=self.frame.assign(**named),

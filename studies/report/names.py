@@ -6,6 +6,7 @@ from typing import Any
 
 KINDS = {
     "ladder": "ladder",
+    "member": "member of a stack",
     "stack": "stacking",
     "llm": "LLM",
     "ablation": "ablation",

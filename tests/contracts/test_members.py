@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,59 @@ def test_defaults_lie_in_the_space_and_a_study_resumes(name: str, tmp_path: Path
         progress=lambda done, _: calls.append(done),
     )
     assert calls == []
+
+
+def test_tuning_hands_on_the_best_trials_predictions(tmp_path: Path) -> None:
+    X, y, questions, groups = make_rows(signal=1.0)
+    folds = family_folds(groups, n_folds=3, seed=0)
+
+    def study():
+        return tune(
+            "xgboost", X, y, questions=questions, groups=groups, folds=folds, n_trials=3, seed=0,
+            storage=tmp_path / "journal",
+        )  # fmt: skip
+
+    first, resumed = study(), study()
+    best = MEMBERS["xgboost"].make(first.params, seed=0, n_jobs=1)
+    encoded = encode_folds(X, y, groups=groups, folds=folds)
+    expected = out_of_fold(best, y, groups=groups, folds=encoded).prob
+    np.testing.assert_array_equal(first.oof_prob, expected)
+    np.testing.assert_array_equal(resumed.oof_prob, expected)
+
+
+def test_a_fit_that_raises_is_a_failed_trial_and_not_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y, questions, groups = make_rows(signal=1.0, n_questions=60)
+    folds = family_folds(groups, n_folds=2, seed=0)
+    kind = find_member("decision_tree")
+    calls: list[int] = []
+
+    def make(params, *, seed: int, n_jobs: int):
+        calls.append(1)
+        if len(calls) == 1 or tmp_path.joinpath("never").exists():
+            raise ValueError("too few rows")
+        return kind.make(params, seed=seed, n_jobs=n_jobs)
+
+    monkeypatch.setitem(MEMBERS, "decision_tree", replace(kind, make=make))
+
+    def study(journal: str):
+        return tune(
+            "decision_tree", X, y, questions=questions, groups=groups, folds=folds, n_trials=3, seed=0,
+            storage=tmp_path / journal,
+        )  # fmt: skip
+
+    found = study("some")
+    assert (found.n_trials, found.n_failed, found.default_inner_log_loss) == (3, 1, None)
+    tmp_path.joinpath("never").touch()
+    with pytest.raises(ValueError, match="too few rows"):
+        study("none")
+
+
+def test_neighbours_want_no_more_rows_than_there_are() -> None:
+    X, y, _, groups = make_rows(signal=1.0, n_questions=8)
+    prob = build("neighbours").fit(X, y, groups=groups).predict_proba(X)
+    assert np.isfinite(prob).all()
 
 
 def test_saved_models_predict_the_same_in_a_new_process(tmp_path: Path) -> None:

@@ -132,7 +132,8 @@ def test_another_process_gives_the_probabilities_of_the_study(
     assert set(predicted["method"]) == {name}
     both = predicted.merge(studied[studied["method"] == name], on=["example_id", "option_index"])
     assert len(both) == (studied["method"] == name).sum() > 0
-    assert np.abs(both["prob_x"] - both["prob_y"]).max() < 1e-9
+    # Distances of neighbours are matrix products, whose last bits depend on how many rows are asked at once.
+    assert np.abs(both["prob_x"] - both["prob_y"]).max() < 1e-7
 
 
 def test_labels_are_not_needed_to_predict(

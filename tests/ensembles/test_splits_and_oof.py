@@ -122,7 +122,7 @@ def test_stacking_probabilities_follow_the_options() -> None:
     np.testing.assert_allclose(np.bincount(questions, weights=prob), 1)
     order = np.random.default_rng(0).permutation(len(X))
     np.testing.assert_allclose(stack.predict_proba(X[order], questions=questions[order])[:, 1], prob[order])
-    assert set(stack.weights_) == {"linear", "decision_tree"}
+    assert set(stack.level_one_.weights_) == {"linear", "decision_tree"}
 
 
 def test_level_one_of_noise_is_chance() -> None:
@@ -137,7 +137,7 @@ def test_level_one_of_noise_is_chance() -> None:
     assert abs(right.mean() - wrong.mean()) < 0.12
 
 
-def test_passing_blocks_through_needs_an_encoder() -> None:
+def test_a_stack_without_members_is_refused() -> None:
     X, y, questions, groups = stack_rows()
-    with pytest.raises(ValueError, match="no encoder"):
-        OptionStacking([], passthrough=["option_logprob"]).fit(X, y, questions=questions, groups=groups)
+    with pytest.raises(ValueError, match="no members"):
+        OptionStacking([]).fit(X, y, questions=questions, groups=groups)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from studies.catalog.untrained import by_rate, choose_temperature, position_rates, softmax
+from ensembles.choice import question_softmax
+from studies.catalog.untrained import by_rate, choose_temperature, position_rates
 
 
 def test_position_rates_find_a_favourite_position() -> None:
@@ -23,7 +24,7 @@ def test_positions_that_training_never_had_still_get_a_probability() -> None:
 
 def test_the_softmax_stays_finite_and_sums_to_one() -> None:
     questions = np.repeat([0, 1], [2, 3])
-    prob = softmax(np.array([-5000.0, -5001, 700, 700, 700]), questions)
+    prob = question_softmax(np.array([-5000.0, -5001, 700, 700, 700]), questions)
     assert prob == pytest.approx([1 / (1 + np.exp(-1)), 1 / (1 + np.e), 1 / 3, 1 / 3, 1 / 3])
 
 
@@ -31,7 +32,7 @@ def test_the_temperature_undoes_a_scale() -> None:
     rng = np.random.default_rng(0)
     questions = np.repeat(np.arange(3000), 3)
     logit = rng.normal(size=9000)
-    true = softmax(logit, questions).reshape(-1, 3)
+    true = question_softmax(logit, questions).reshape(-1, 3)
     right = (rng.random((3000, 1)) > true.cumsum(axis=1)).sum(axis=1)
     y = (np.tile(np.arange(3), 3000) == np.repeat(right, 3)).astype(np.int8)
     judged = np.ones(9000, dtype=bool)
