@@ -6,7 +6,7 @@ imported by the steps that train, extract or answer, and only when they are not 
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -26,6 +26,7 @@ from studies.spec import DEFAULT_RECIPE, StudySpec
 
 DATA_SEED = 0
 """The bundled data is frozen: every run uses the same, whatever its own seed."""
+BUNDLED_NAME = "Mini-ScienceQA"
 STAGES = ("align", "finetune")
 
 
@@ -37,6 +38,15 @@ class Checkpoints:
     """Stage to checkpoint; ``finetune`` answers, ``align`` is there where this run trained it."""
     stages: tuple[dict[str, Any], ...] = ()
     """Loss curve, steps and seconds of each stage that this run trained."""
+
+    @property
+    def costs(self) -> Facts:
+        """Seconds of the training, None where this run trained nothing, and bytes of the last weights."""
+        weights = self.paths["finetune"].glob("*.safetensors")
+        return {
+            "fit_s": sum(stage["seconds"] for stage in self.stages) if self.stages else None,
+            "size_bytes": sum(file.stat().st_size for file in weights),
+        }
 
 
 def check_recipe(spec: StudySpec) -> None:
@@ -67,7 +77,7 @@ def load_data(spec: StudySpec, run: RunDir, progress: Progress) -> Dataset:
 
     tick = progress.stage("draw the bundled data")
     run.step("data", inputs={"seed": DATA_SEED, "version": GENERATOR_VERSION}, outputs=["data"], do=write)
-    return load_file(folder, progress)
+    return replace(load_file(folder, progress), name=BUNDLED_NAME)
 
 
 def load_file(path: Path, progress: Progress) -> Dataset:

@@ -5,6 +5,8 @@ A run gets a `Progress` and knows nothing of terminals; tests hand in `Silent`.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from time import monotonic
 from typing import Protocol
 
 from rich.console import Console
@@ -18,6 +20,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+LOG_EVERY_S = 30.0
 Tick = Callable[[int, int], None]
 """Called with how much is done and how much there is to do."""
 
@@ -65,9 +68,41 @@ class _Shown:
         self._open.clear()
 
 
+class _Logged:
+    """Lines in place of bars: a stage as it opens, then how far it is, twice a minute at most."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._begun = monotonic()
+
+    def stage(self, title: str) -> Tick:
+        begun = monotonic()
+        told = begun
+        self._line(title)
+
+        def tick(done: int, total: int) -> None:
+            nonlocal told
+            now = monotonic()
+            if done and now - told >= LOG_EVERY_S:
+                told = now
+                left = (now - begun) / done * (total - done)
+                self._line(f"{title}: {done}/{total}, {timedelta(seconds=round(left))} left")
+
+        return tick
+
+    def note(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=False)
+
+    def _line(self, text: str) -> None:
+        self._console.print(f"[{timedelta(seconds=round(monotonic() - self._begun))}] {text}", markup=False)
+
+
 @contextmanager
 def shown(console: Console) -> Iterator[Progress]:
-    """Show bars on a console; in a pipe or a log only the notes and the finished bars appear."""
+    """Show bars on a terminal; in a pipe or a log, a line per stage and half a minute."""
+    if not console.is_terminal:
+        yield _Logged(console)
+        return
     columns = (
         TextColumn("{task.description:<34}"),
         BarColumn(bar_width=12),

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from llava_core.errors import InputError
@@ -78,12 +79,22 @@ class RunDir:
             "outputs": list(outputs),
         }
         write_json(marker, begun)
+        started = perf_counter()
         facts = do() or {}
         missing = [output for output in outputs if not (self.path / output).exists()]
         if missing:
             raise InputError(f"step {name} ended without {', '.join(missing)}", path=self.path)
-        write_json(marker, {**begun, "state": "done", "facts": facts})
+        seconds = perf_counter() - started
+        write_json(marker, {**begun, "state": "done", "seconds": seconds, "facts": facts})
         return json_round(facts)
+
+    def seconds_by_kind(self) -> dict[str, float]:
+        """Return the seconds of all steps, whichever process did them, by the first part of their names."""
+        totals: dict[str, float] = {}
+        for marker in sorted((self.path / "steps").glob("*.json")):
+            kind = marker.name.split(".")[0]
+            totals[kind] = totals.get(kind, 0.0) + float(_read_record(marker).get("seconds", 0.0))
+        return totals
 
     def finish(self, facts: Mapping[str, object]) -> None:
         """Write ``manifest.json``, last: the facts, and size and SHA-256 of every file that is kept."""

@@ -70,6 +70,8 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
         figure = fit_figure(ground, progress)
         if source.answers:
             figure.methods.update(fit_published(ground, source.protocol.test, source.answers, progress))
+        if source.llava is not None and figure.is_ok("llava"):
+            figure.methods["llava"] |= source.llava.costs
         variants = _llava_variants(run_dir, source, ground, figure, progress)
         removed, counts = _second_figure(spec, run_dir, source, figure, progress)
         progress.stage("noise floor and option order")
@@ -116,6 +118,7 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
                 "machine": provenance.machine(),
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": perf_counter() - begun,
+                "step_seconds": run_dir.seconds_by_kind(),
                 "peak_rss_bytes": peak.rss_bytes,
                 "git_commit": provenance.git_commit(),
             },

@@ -10,7 +10,15 @@ import pandas as pd
 from studies.catalog.baselines import answer_with_llava, fit_baselines
 from studies.catalog.curves import ABLATED, ablate, fit_curves
 from studies.catalog.folds import FoldMatrices, encode_ground_folds
-from studies.catalog.ground import QUESTION_BLOCKS, Encoded, Ground, blocks_without_llava, encode
+from studies.catalog.ground import (
+    QUESTION_BLOCKS,
+    Encoded,
+    Ground,
+    blocks_without_llava,
+    encode,
+    encode_question_only,
+    tells_of_images,
+)
 from studies.catalog.ladder import LADDER, fit_member, predict_out_of_fold, tune_member
 from studies.catalog.methods import describe
 from studies.catalog.protocol import Protocol
@@ -180,15 +188,15 @@ def _fit_methods(
     if has_llava:
         methods["stacking_with_llava"] = fit_stack(ground, "stacking_with_llava", level0, with_llava=True)
         methods |= answer_with_llava(ground)
-    if any(block not in QUESTION_BLOCKS for block in blocks):
+    if any(block not in QUESTION_BLOCKS for block in blocks) or tells_of_images(ground):
         methods["question_only"] = fit_member(
             ground,
-            encoded,
+            encode_question_only(ground, encoded),
             "question_only",
             member="xgboost",
             params=params["xgboost"],
             blocks=[block for block in blocks if block in QUESTION_BLOCKS],
-            save=not ground.tag,
+            save=False,
         )
     return methods | fit_baselines(ground)
 

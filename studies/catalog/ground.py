@@ -31,6 +31,8 @@ LLAVA_BLOCKS = ("projector", "llm_hidden", "option_logprob", "llm_answer")
 """Blocks that need LLaVA: trees without LLaVA do not see them."""
 QUESTION_BLOCKS = ("structure", "question_text", "option_text", "overlap", "text_memory")
 """Blocks that need no image."""
+TOLD_OF_IMAGES = ("caption", "ocr")
+"""Columns of texts about the image."""
 MEMBERS_BLOCK = "members"
 """Block of the probabilities that other methods give, in the tables that stacks read."""
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -175,23 +177,56 @@ class Encoded:
 
 def encode(ground: Ground) -> Encoded:
     """Fit the encoder of all blocks on the fitted rows, save it, and encode all rows."""
-    folder, model = ground.place("design", "all"), ground.place(MODELS, ENCODER)
+    model = ground.place(MODELS, ENCODER)
+
+    def keep(encoder: DesignEncoder) -> None:
+        (ground.run.path / model).mkdir(parents=True, exist_ok=True)
+        save_model(encoder, ground.run.path / model / MODEL_FILE)
+
+    return _encode(ground, "all", ground.fitted.frame, ground.scored.frame, ground.blocks, keep, [model])
+
+
+def tells_of_images(ground: Ground) -> bool:
+    """Whether a text of the rows tells what an image shows."""
+    frames = ground.fitted.frame, ground.scored.frame
+    return any(frame[column].notna().any() for frame in frames for column in TOLD_OF_IMAGES)
+
+
+def encode_question_only(ground: Ground, encoded: Encoded) -> Encoded:
+    """Return the rows as one sees them who knows nothing of the image, its caption and its OCR included."""
+    frames = ground.fitted.frame, ground.scored.frame
+    if not tells_of_images(ground):
+        return encoded
+    fitted, scored = (frame.assign(**dict.fromkeys(TOLD_OF_IMAGES)) for frame in frames)
+    blocks = [block for block in ground.blocks if block in QUESTION_BLOCKS]
+    return _encode(ground, "question_only", fitted, scored, blocks, lambda encoder: None, [])
+
+
+def _encode(
+    ground: Ground,
+    name: str,
+    fitted_frame: pd.DataFrame,
+    scored_frame: pd.DataFrame,
+    blocks: Sequence[str],
+    keep: Callable[[DesignEncoder], None],
+    kept: Sequence[str],
+) -> Encoded:
+    folder = ground.place("design", name)
     path = ground.run.path / folder
 
     def do() -> Facts:
-        encoder = ground.encoder()
+        encoder = ground.encoder(blocks)
         begun = perf_counter()
-        fitted = encoder.fit_transform(ground.fitted.frame, ground.fitted.y, groups=ground.fitted.groups)
-        scored = encoder.transform(ground.scored.frame)
+        fitted = encoder.fit_transform(fitted_frame, ground.fitted.y, groups=ground.fitted.groups)
+        scored = encoder.transform(scored_frame)
         seconds = perf_counter() - begun
         path.mkdir(parents=True, exist_ok=True)
         np.save(path / "fitted.npy", fitted)
         np.save(path / "scored.npy", scored)
-        (ground.run.path / model).mkdir(parents=True, exist_ok=True)
-        save_model(encoder, ground.run.path / model / MODEL_FILE)
+        keep(encoder)
         return {"seconds": seconds, "feature_blocks": list(encoder.feature_blocks_)}
 
-    facts = ground.step("encode", do, outputs=[folder, model], blocks=ground.blocks)
+    facts = ground.step(f"encode.{name}", do, outputs=[folder, *kept], blocks=list(blocks))
     return Encoded(
         fitted=np.load(path / "fitted.npy", mmap_mode="r"),
         scored=np.load(path / "scored.npy", mmap_mode="r"),

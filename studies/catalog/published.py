@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ensembles.splits import family_folds
 from llava_core.data.example import Dataset, Example
 from llava_core.evaluation.answers import PublishedAnswers
+from llava_core.evaluation.scienceqa import columns
 from studies.catalog.ground import MEMBERS_BLOCK, Ground, save_prediction, with_members
 from studies.catalog.ladder import LADDER, try_method
 from studies.catalog.saved import Needs, save_method
@@ -58,7 +59,10 @@ def answer_gaps(answers: Sequence[PublishedAnswers], dataset: Dataset) -> list[d
 
 
 def describe_answers(answers: Sequence[PublishedAnswers], dataset: Dataset) -> list[dict[str, Any]]:
-    """Return how often each file is right, as published and parsed strictly, over all that it answers."""
+    """Return how often each file is right, as published and parsed strictly, over all that it answers.
+
+    With the nine columns of ScienceQA, as published: what is not answered counts as wrong.
+    """
     by_id = {example.id: example for example in dataset.examples}
     return [
         {
@@ -69,6 +73,13 @@ def describe_answers(answers: Sequence[PublishedAnswers], dataset: Dataset) -> l
             if file.texts
             else None,
             "not_answered": Counter(file.chosen.values())[-1],
+            "columns": [
+                {"name": name, "accuracy": column.accuracy, "n": column.n, "n_unknown": column.n_unknown}
+                for name, column in columns(
+                    [float(by_id[pid].answer == option) for pid, option in file.chosen.items()],
+                    [by_id[pid] for pid in file.chosen],
+                ).items()
+            ],
         }
         for file in answers
     ]

@@ -42,6 +42,7 @@ def published(summary: Mapping[str, Any]) -> list[View]:
         rows.append(
             {
                 **file,
+                "columns": file.get("columns") or [],
                 "label": name_of.get(file["name"], file["name"]),
                 "share_as_published": file["right_as_published"] / n if n else None,
                 "share_strict": file["right_strict"] / n if n else None,
@@ -75,15 +76,37 @@ def examples(summary: Mapping[str, Any], thumbnails: Mapping[str, str]) -> list[
     return groups
 
 
+SHORTEST_STEP_S = 1.0
+"""Kinds of steps that took less are not listed."""
+STEP_LABELS = {
+    "data": "Draw the bundled data",
+    "checkpoint": "Train LLaVA, both stages",
+    "features": "Extract features",
+    "tune": "Tune the members",
+    "encode": "Encode all rows",
+    "fit": "Fit and predict",
+    "oof": "Predict out of fold",
+    "llava_variants": "Score LLaVA's variants",
+    "check": "Checks",
+}
+
+
 def provenance(summary: Mapping[str, Any]) -> View | None:
     """Command, versions, seed, machine and hashes."""
     told = summary.get("provenance")
     if not told:
         return None
     plain = ("command", "seed", "started", "seconds", "peak_rss_bytes", "git_commit")
-    known = (*plain, "versions", "machine")
+    known = (*plain, "step_seconds", "versions", "machine")
+    steps = told.get("step_seconds") or {}
     return {
         **{key: told.get(key) for key in plain},
+        "steps": [
+            {"label": STEP_LABELS.get(kind, kind), "seconds": seconds}
+            for kind, seconds in sorted(steps.items(), key=lambda item: -item[1])
+            if seconds >= SHORTEST_STEP_S
+        ],
+        "all_steps_s": sum(steps.values()),
         "versions": list((told.get("versions") or {}).items()),
         "machine": list((told.get("machine") or {}).items()),
         "further": [(key, value) for key, value in told.items() if key not in known],
