@@ -195,7 +195,9 @@ def test_slices_ablation_tuning_and_data_hold_their_numbers(summary):
         assert row[3] == rounded(found["inner_log_loss"], 3)
         assert row[6] == f"+{rounded(bias, 3)}"
         assert row[9] == with_sign(found["inner_accuracy"] - found["outer_accuracy"])
-    splits, published, gaps = page.tables["data"]
+    splits, published, columns, gaps = page.tables["data"]
+    assert columns[0] == ["File", "NAT", "SOC", "LAN", "TXT", "IMG", "NO", "G1-6", "G7-12", "Avg"]
+    assert columns[1][9].replace("3,175", "").strip() == "90.65"
     assert published[1] == ["llm:llava_13b", "3,175", "2,878", "90.65", "2,877", "90.61", "4"]
     assert splits[1] == ["train_llm", "6,000", "19,311", "1,480", "3,750"]
     assert gaps[1] == ["hint", "test", "412", "1,200", "34.3", "none given by the source"]
