@@ -109,3 +109,9 @@ def test_a_folder_without_a_run_cannot_predict(studies: Studies, questions: Path
         studies("predict", tmp_path, "--data", questions, "--out", tmp_path / "p.parquet"), "holds no run"
     )
     refused(studies("report", tmp_path), "holds no run")
+
+
+def test_an_unknown_recipe_is_told_before_anything_is_drawn(studies: Studies, tmp_path: Path) -> None:
+    done = studies("run", "ensemble_vs_llm", "--set", "recipe=nearly", "--out", tmp_path / "run")
+    refused(done, "field recipe", "'nearly'", "mini_cpu")
+    assert not (tmp_path / "run" / "data").exists()

@@ -1,6 +1,7 @@
 """The whole line from nothing: bundled data, both stages trained, features, ensembles, report."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -91,6 +92,19 @@ def test_another_process_gives_the_probabilities_of_the_stack_with_llava(
     both = studied.merge(read_predictions(out), on=["example_id", "option_index"])
     assert len(both) == len(studied) > 0
     assert np.abs(both["prob_x"] - both["prob_y"]).max() < 1e-7
+
+
+def test_features_of_another_llava_are_refused(studies: Studies, bundled: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(bundled / "features", store)
+    manifest = json.loads((store / "manifest.json").read_text())
+    manifest["checkpoints"]["finetune"] = "0" * 64
+    (store / "manifest.json").write_text(json.dumps(manifest))
+    done = studies(
+        "predict", bundled, "--data", bundled / "data", "--features", store, "--out", tmp_path / "p.parquet"
+    )
+    assert done.returncode == 2
+    assert "another LLaVA" in done.stderr
 
 
 def test_a_store_of_other_data_is_refused(

@@ -77,3 +77,8 @@ def test_every_setting_can_be_given_as_text() -> None:
         text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
         assert specs.parse_value(name, text) == default
     assert len(specs.setting_names()) + len(specs.OPTION_FIELDS) == len(fields(StudySpec))
+
+
+def test_a_store_and_a_checkpoint_together_are_refused() -> None:
+    with pytest.raises(InputError, match="field llava: got --llava beside --features"):
+        resolve("s", llava=Path("a"), features=Path("b"))

@@ -10,7 +10,7 @@ import pytest
 from llava_core.data.example import Example
 from llava_core.errors import InputError
 from studies.catalog.baselines import fit_baselines
-from studies.catalog.ground import Ground, encode, gather_predictions, lay_ground
+from studies.catalog.ground import Ground, encode, encode_question_only, gather_predictions, lay_ground
 from studies.catalog.ladder import chance, fit_member, try_method
 from studies.catalog.protocol import Protocol
 from studies.catalog.saved import read_method
@@ -117,6 +117,36 @@ def test_chance_and_position_need_no_features(ground: Ground) -> None:
     assert set(fit_baselines(ground)) == {"majority_position", "chance"}
     frame = gather_predictions(ground.run, ["chance", "majority_position"])
     assert frame.groupby(["method", "example_id"])["prob"].sum().to_numpy() == pytest.approx(1)
+
+
+def test_question_only_does_not_read_what_is_told_of_the_image(
+    make_example: Callable[..., Example], tmp_path: Path
+) -> None:
+    def questions(part: str, n: int) -> tuple[Example, ...]:
+        return tuple(
+            make_example(
+                f"{part}{i}", options=("red", "blue"), answer=i % 2, split=part, group=f"{part}{i}",
+                caption=("red", "blue")[i % 2],
+            )
+            for i in range(n)
+        )  # fmt: skip
+
+    test = questions("test", 20)
+    protocol = Protocol(
+        name="own", told="", evaluated_on="", train=questions("train", 40), val=(), test=test, headline=test
+    )
+    spec = resolve("ensemble_vs_llm", preset="quick")
+    ground = lay_ground(spec, RunDir(path=tmp_path), protocol, fingerprint="f")
+    all_told = encode(ground)
+    blind = encode_question_only(ground, all_told)
+
+    def best(matrix: np.ndarray) -> float:
+        right, known = ground.fitted.y == 1, np.nan_to_num(matrix)
+        varied = known[:, known.std(axis=0) > 1e-6]
+        return max(abs(float(np.corrcoef(column, right)[0, 1])) for column in varied.T)
+
+    assert best(all_told.fitted) > 0.95
+    assert best(blind.fitted) < 0.6
 
 
 def test_another_ground_is_another_key(ground: Ground) -> None:
