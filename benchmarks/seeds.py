@@ -19,7 +19,8 @@ from studies.predictions import read_predictions
 
 METHODS = (
     "chance", "majority_position", "question_only", "decision_tree", "random_forest", "xgboost", "lightgbm",
-    "forest_of_xgboost", "stacking", "llava", "llava_generated", "stacking_with_llava",
+    "forest_of_xgboost", "neighbours", "linear", "stacking", "xgboost_with_llava", "lightgbm_with_llava",
+    "llava", "llava_generated", "stacking_with_llava",
 )  # fmt: skip
 VARIANTS = ("llava", "llava_generated", "llava[blank image]", "llava[stage1 only]", "chance", "question_only")
 SKILL_METHODS = (
@@ -49,6 +50,8 @@ def main(data: Path, runs: Sequence[Path]) -> None:
     print("\nMethods by slice and kind, mean over seeds\n")
     test = test.assign(where=test["slice"] + ", " + test["kind"])
     _print_wide(test, "where", METHODS, rows_are_methods=True)
+    print("\nMethods on all questions of slice main, single seeds\n")
+    _print(test[test["slice"] == "main"], "method", METHODS)
     print("\nMethods on the image questions of slice main, single seeds\n")
     _print(main_image, "method", METHODS)
     print("\nImage skills of slice main, mean over seeds\n")

@@ -148,9 +148,10 @@ class Overlap(TransformerMixin, BaseEstimator):
 
 def _likeness_to_siblings(grams: sparse.csr_matrix, siblings: Siblings) -> NDArray[np.float64]:
     """Return the mean cosine of each option with the others of its question."""
-    n_rows = grams.shape[0]
+    # In float64, or the order of the options shows in the last bits, and a tree may split on those.
+    grams, n_rows = grams.astype(np.float64), grams.shape[0]
     pick = sparse.csr_matrix(
-        (np.ones(n_rows, np.float32), (siblings.codes, np.arange(n_rows))),
+        (np.ones(n_rows), (siblings.codes, np.arange(n_rows))),
         shape=(siblings.n_questions, n_rows),
     )
     total = (pick @ grams)[siblings.codes]
