@@ -20,7 +20,7 @@ def make(params: Mapping[str, Any], *, seed: int, n_jobs: int) -> RowClassifier:
         make_pipeline(
             SimpleImputer(strategy="median", keep_empty_features=True),
             StandardScaler(),
-            LogisticRegression(**{**DEFAULTS, **params}, max_iter=1000, random_state=seed),
+            LogisticRegression(**{**DEFAULTS, **params}, solver="newton-cholesky", random_state=seed),
         )
     )
 

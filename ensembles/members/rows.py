@@ -8,11 +8,19 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    has_fit_parameter,
+    validate_data,
+)
 
 
 class RowClassifier(ClassifierMixin, BaseEstimator):
@@ -56,12 +64,18 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there is one class only, a label is missing, or lengths differ.
+            If there is one class only, a label is missing, lengths differ, or no row of some class weighs
+            anything.
         """
         matrix, labels = self._checked(X, y, groups)
         self.estimator_ = clone(self.estimator)
-        weights = {} if sample_weight is None else {"sample_weight": np.asarray(sample_weight)}
-        self.estimator_.fit(matrix, labels, **weights)
+        weights = {}
+        if sample_weight is not None:
+            weight = self._checked_weights(sample_weight, matrix, labels)
+            weights = {f"{prefix}sample_weight": weight for prefix in _weighted_steps(self.estimator_)}
+        # Weights were routed to this wrapper; inside, the steps are named one by one.
+        with config_context(enable_metadata_routing=False):
+            self.estimator_.fit(matrix, labels, **weights)
         if "n_jobs" in self.estimator_.get_params():
             # Threads of a forest add up its trees in any order, which changes the last bit.
             self.estimator_.set_params(n_jobs=1)
@@ -75,6 +89,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the likeliest class of each row, (n_rows,)."""
+        check_is_fitted(self, "classes_")
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
     def _checked(
@@ -91,7 +106,27 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"got 1 class, {self.classes_[0]!r}, expected two or more")
         return matrix, encoder.transform(target)
 
+    def _checked_weights(
+        self, sample_weight: ArrayLike, matrix: NDArray[np.float32], labels: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        weight = _check_sample_weight(sample_weight, matrix, dtype=np.float64, ensure_non_negative=True)
+        weighed = np.bincount(labels, weights=weight, minlength=len(self.classes_))
+        if not weighed.any():
+            raise ValueError("got sample weights that are all zero, expected some above it")
+        if not weighed.all():
+            lost = self.classes_[int(np.argmin(weighed))]
+            raise ValueError(f"got no sample weight above zero for class {lost!r}, expected some per class")
+        return np.asarray(weight)
+
     def __sklearn_tags__(self) -> Tags:
         tags: Tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = get_tags(self.estimator).input_tags.allow_nan
+        first = self.estimator[0] if isinstance(self.estimator, Pipeline) else self.estimator
+        tags.input_tags.allow_nan = get_tags(first).input_tags.allow_nan
         return tags
+
+
+def _weighted_steps(estimator: Any) -> list[str]:
+    """Return the prefixes of the parameters that take weights: of a pipeline, each step that has one."""
+    if not isinstance(estimator, Pipeline):
+        return [""]
+    return [f"{name}__" for name, step in estimator.steps if has_fit_parameter(step, "sample_weight")]

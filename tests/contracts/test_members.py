@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.base import clone
+from sklearn.model_selection import GroupKFold, cross_validate
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ensembles.choice import credit, question_probabilities
 from ensembles.oof import encode_folds, out_of_fold
@@ -42,6 +45,9 @@ def make_rows(*, signal: float, n_questions: int = 240, seed: int = 0) -> Rows:
 
 def build(name: str, *, n_jobs: int = 1, seed: int = 0):
     return MEMBERS[name].make(FAST.get(name, {}), seed=seed, n_jobs=n_jobs)
+
+
+BY_REPR = {repr(build(name)): name for name in MEMBERS}
 
 
 def test_the_registry_holds_the_ladder() -> None:
@@ -226,3 +232,37 @@ def test_a_strange_type_is_refused(tmp_path: Path) -> None:
     save_model(Path("nothing"), tmp_path / "model")
     with pytest.raises(ValueError, match="not trusted"):
         load_model(tmp_path / "model")
+
+
+RANDOM = "draws rows or features at random: a row of weight 2 is not drawn like two rows of weight 1"
+EXPECTED_FAILURES = {
+    "random_forest": {"check_sample_weight_equivalence_on_dense_data": RANDOM},
+    "xgboost": {"check_sample_weight_equivalence_on_dense_data": RANDOM},
+    "forest_of_xgboost": {"check_sample_weight_equivalence_on_dense_data": RANDOM},
+    "linear": {
+        "check_sample_weight_equivalence_on_dense_data": "equal to 3e-7: features are float32, 1e-7 is asked"
+    },
+}
+"""Checks of scikit-learn that a member does not pass, each with the reason; none of classification basics."""
+
+
+# scikit-learn's forest warns where its samples are of a few rows, as those of the checks are.
+@pytest.mark.filterwarnings("ignore:Using the fractional value max_samples")
+@parametrize_with_checks(
+    [build(name) for name in sorted(MEMBERS)],
+    expected_failed_checks=lambda member: EXPECTED_FAILURES.get(BY_REPR[repr(member)], {}),
+)
+def test_scikit_learns_own_checks(estimator, check) -> None:
+    check(estimator)
+
+
+@EVERY
+def test_groups_are_routed(name: str) -> None:
+    X, y, _, groups = make_rows(signal=1.0, n_questions=60)
+    with config_context(enable_metadata_routing=True):
+        member = build(name).set_fit_request(groups=True, sample_weight=True)
+        member.set_score_request(sample_weight=True)
+        scores = cross_validate(
+            member, X, y, cv=GroupKFold(3), params={"groups": groups, "sample_weight": np.ones(len(y))}
+        )
+    assert np.isfinite(scores["test_score"]).all()
