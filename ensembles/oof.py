@@ -31,9 +31,9 @@ class OutOfFold:
     """Predictions of rows by models that never saw their families."""
 
     prob: NDArray[np.float64]
-    """(n_rows,): probability that the option is right."""
+    """(n_rows,): probability that the option is right; NaN where no fold held the row out."""
     fold: NDArray[np.int64]
-    """(n_rows,): fold that held the row out."""
+    """(n_rows,): fold that held the row out, -1 for none."""
 
 
 def encode_folds(
@@ -80,32 +80,32 @@ def encode_folds(
 
 
 def out_of_fold(
-    estimator: Any, y: ArrayLike, *, groups: ArrayLike, folds: Sequence[EncodedFold]
+    estimator: Any,
+    y: ArrayLike,
+    *,
+    questions: ArrayLike,
+    groups: ArrayLike,
+    folds: Sequence[EncodedFold],
 ) -> OutOfFold:
-    """Return predictions for all rows, each by a clone fitted on the other folds.
+    """Return predictions for the rows that some fold holds out, each by a clone fitted on that fold's rows.
 
     Parameters
     ----------
     estimator : RowClassifier
     y : array of int, shape (n_rows,)
         1 where the option is right.
-    groups : array of int, shape (n_rows,)
+    questions, groups : array of int, shape (n_rows,)
     folds : sequence of EncodedFold
-        A partition of the rows.
-
-    Raises
-    ------
-    ValueError
-        If the folds leave a row out.
+        A partition of the rows, or one split that holds out a part of them.
     """
-    labels, families = np.asarray(y), np.asarray(groups)
+    labels, ids, families = np.asarray(y), np.asarray(questions), np.asarray(groups)
     prob, number = np.full(len(labels), np.nan), np.full(len(labels), -1, dtype=np.int64)
     for k, fold in enumerate(folds):
-        fitted = clone(estimator).fit(fold.X_train, labels[fold.train], groups=families[fold.train])
-        prob[fold.held_out] = fitted.predict_proba(fold.X_held_out)[:, 1]
+        fitted = clone(estimator).fit(
+            fold.X_train, labels[fold.train], groups=families[fold.train], questions=ids[fold.train]
+        )
+        prob[fold.held_out] = fitted.predict_proba(fold.X_held_out, questions=ids[fold.held_out])[:, 1]
         number[fold.held_out] = k
-    if (number < 0).any():
-        raise ValueError(f"the folds leave {int((number < 0).sum())} of {len(labels)} rows out")
     return OutOfFold(prob=prob, fold=number)
 
 

@@ -21,12 +21,14 @@ TRUSTED_TYPES = frozenset(
         "collections.OrderedDict",
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
+        "lightgbm.sklearn.LGBMRanker",
         "scipy.sparse._csr.csr_matrix",
         "numpy.dtype",
         "sklearn.tree._tree.Tree",
         "sklearn.utils._bunch.Bunch",
         "xgboost.core.Booster",
         "xgboost.sklearn.XGBClassifier",
+        "xgboost.sklearn.XGBRanker",
     }
 )
 """Beyond what skops itself takes for harmless."""

@@ -4,7 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ensembles.members import forest, forest_of_xgb, lgbm, linear, neighbours, tree, xgb
+from ensembles.members import (
+    conditional_logit,
+    extra_trees,
+    forest,
+    forest_of_xgb,
+    lgbm,
+    linear,
+    neighbours,
+    rankers,
+    tree,
+    xgb,
+    xgb_parallel,
+)
 from ensembles.members.rows import RowClassifier
 from ensembles.space import Trial
 
@@ -33,6 +45,15 @@ MEMBERS: Mapping[str, Member] = {
     "lightgbm": Member(make=lgbm.make, suggest=lgbm.suggest, defaults=lgbm.DEFAULTS),
     "forest_of_xgboost": Member(
         make=forest_of_xgb.make, suggest=forest_of_xgb.suggest, defaults=forest_of_xgb.DEFAULTS
+    ),
+    "extra_trees": Member(make=extra_trees.make, suggest=extra_trees.suggest, defaults=extra_trees.DEFAULTS),
+    "xgboost_parallel_trees": Member(
+        make=xgb_parallel.make, suggest=xgb_parallel.suggest, defaults=xgb_parallel.DEFAULTS
+    ),
+    "xgboost_ranker": Member(make=rankers.make_xgb, suggest=rankers.suggest_xgb, defaults=xgb.DEFAULTS),
+    "lightgbm_ranker": Member(make=rankers.make_lgbm, suggest=rankers.suggest_lgbm, defaults=lgbm.DEFAULTS),
+    "conditional_logit": Member(
+        make=conditional_logit.make, suggest=conditional_logit.suggest, defaults=conditional_logit.DEFAULTS
     ),
     "neighbours": Member(make=neighbours.make, suggest=neighbours.suggest, defaults=neighbours.DEFAULTS),
     "linear": Member(make=linear.make, suggest=linear.suggest, defaults=linear.DEFAULTS),

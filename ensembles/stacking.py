@@ -88,7 +88,10 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
         splits = family_folds(families, n_folds=self.n_folds, seed=self.seed)
         folds = encode_folds(X, labels, groups=families, folds=splits, encoder=self.encoder)
         self.oof_ = np.column_stack(
-            [out_of_fold(member, labels, groups=families, folds=folds).prob for _, member in self.members]
+            [
+                out_of_fold(member, labels, questions=questions, groups=families, folds=folds).prob
+                for _, member in self.members
+            ]
         )
         self.level_one_ = LevelOne(
             probs=[name for name, _ in self.members],
@@ -96,7 +99,10 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
             n_folds=self.n_folds,
             seed=self.seed,
         ).fit(self._level1(self.oof_, X), labels, questions=questions, groups=families)
-        self.members_ = [clone(member).fit(matrix, labels, groups=families) for _, member in self.members]
+        self.members_ = [
+            clone(member).fit(matrix, labels, groups=families, questions=questions)
+            for _, member in self.members
+        ]
         return self
 
     def predict_proba(self, X: Any, *, questions: ArrayLike) -> NDArray[np.float64]:
@@ -115,7 +121,9 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "level_one_")
         matrix = np.asarray(X if self.encoder_ is None else self.encoder_.transform(X), dtype=np.float32)
-        level0 = np.column_stack([member.predict_proba(matrix)[:, 1] for member in self.members_])
+        level0 = np.column_stack(
+            [member.predict_proba(matrix, questions=questions)[:, 1] for member in self.members_]
+        )
         return self.level_one_.predict_proba(self._level1(level0, X), questions=questions)
 
     def _level1(self, level0: NDArray[np.float64], X: Any) -> pd.DataFrame:

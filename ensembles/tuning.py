@@ -120,8 +120,10 @@ def tune(
         """Yield each fold with the probabilities of its held-out rows."""
         for fold in encoded():
             estimator = kind.make(params, seed=seed, n_jobs=n_jobs)
-            estimator.fit(fold.X_train, labels[fold.train], groups=families[fold.train])
-            yield fold, estimator.predict_proba(fold.X_held_out)[:, 1]
+            estimator.fit(
+                fold.X_train, labels[fold.train], groups=families[fold.train], questions=ids[fold.train]
+            )
+            yield fold, estimator.predict_proba(fold.X_held_out, questions=ids[fold.held_out])[:, 1]
 
     @cache
     def encoded() -> list[EncodedFold]:

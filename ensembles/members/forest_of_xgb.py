@@ -51,10 +51,11 @@ class ForestOfXGBoost(RowClassifier):
         y: ArrayLike,
         *,
         groups: ArrayLike | None = None,
+        questions: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit all members; without ``groups`` every row is a family of its own."""
-        matrix, labels = self._checked(X, y, groups)
+        matrix, labels = self._checked(X, y, groups, questions)
         families = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
         weight = np.ones(len(labels))
         if sample_weight is not None:
@@ -78,8 +79,8 @@ class ForestOfXGBoost(RowClassifier):
         self.oob_prob_[seen] = sums[seen] / n_voters[seen, None]
         return self
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return the mean probability of each class, (n_rows, n_classes)."""
+    def predict_proba(self, X: ArrayLike, *, questions: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Return the mean probability of each class, (n_rows, n_classes); questions do not change it."""
         check_is_fitted(self, "estimators_")
         matrix = validate_data(self, X, reset=False, dtype=np.float32, ensure_all_finite="allow-nan")
         each = [member.predict_proba(matrix) for member in self.estimators_]

@@ -48,6 +48,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         y: ArrayLike,
         *,
         groups: ArrayLike | None = None,
+        questions: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit the classifier.
@@ -59,6 +60,8 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         y : array, shape (n_rows,)
         groups : array of int, shape (n_rows,), optional
             Checked for its length; this estimator does not need families.
+        questions : array of int, shape (n_rows,), optional
+            Checked for its length; this estimator judges every row by itself.
         sample_weight : array of float, shape (n_rows,), optional
 
         Raises
@@ -67,7 +70,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
             If there is one class only, a label is missing, lengths differ, or no row of some class weighs
             anything.
         """
-        matrix, labels = self._checked(X, y, groups)
+        matrix, labels = self._checked(X, y, groups, questions)
         self.estimator_ = clone(self.estimator)
         weights = {}
         if sample_weight is not None:
@@ -81,8 +84,8 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
             self.estimator_.set_params(n_jobs=1)
         return self
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return the probability of each class, (n_rows, n_classes)."""
+    def predict_proba(self, X: ArrayLike, *, questions: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Return the probability of each class, (n_rows, n_classes); questions do not change it."""
         check_is_fitted(self, "estimator_")
         matrix = validate_data(self, X, reset=False, dtype=np.float32, ensure_all_finite="allow-nan")
         return np.asarray(self.estimator_.predict_proba(matrix), dtype=np.float64)
@@ -93,13 +96,18 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
     def _checked(
-        self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        groups: ArrayLike | None,
+        questions: ArrayLike | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return features and labels 0, 1, ...; sets ``classes_`` and ``n_features_in_``."""
         matrix, target = validate_data(self, X, y, dtype=np.float32, ensure_all_finite="allow-nan")
         check_classification_targets(target)
-        if groups is not None:
-            check_consistent_length(target, groups)
+        for of_rows in (groups, questions):
+            if of_rows is not None:
+                check_consistent_length(target, of_rows)
         encoder = LabelEncoder().fit(target)
         self.classes_ = encoder.classes_
         if len(self.classes_) < 2:

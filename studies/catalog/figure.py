@@ -184,7 +184,9 @@ def _fit_methods(
             )
         )
         tick(place + 1, len(fitted))
-    methods["stacking"] = fit_stack(ground, "stacking", [m for m in level0 if m.name in LEVEL0])
+    without_llava = [member for member in level0 if member.name in LEVEL0]
+    methods["greedy_selection"] = fit_stack(ground, "greedy_selection", without_llava, joined_by="greedy")
+    methods["stacking"] = fit_stack(ground, "stacking", without_llava)
     if has_llava:
         methods["stacking_with_llava"] = fit_stack(ground, "stacking_with_llava", level0, with_llava=True)
         methods |= answer_with_llava(ground)

@@ -38,8 +38,9 @@ def noise_floor(ground: Ground, *, member: str = "xgboost") -> Check:
         encoder = ground.encoder()
         train = encoder.fit_transform(table.frame.iloc[learn], noise[learn], groups=table.groups[learn])
         estimator = MEMBERS[member].make(MEMBERS[member].defaults, seed=seed, n_jobs=ground.spec.jobs)
-        estimator.fit(train, noise[learn], groups=table.groups[learn])
-        score = estimator.predict_proba(encoder.transform(table.frame.iloc[judge]))[:, 1]
+        estimator.fit(train, noise[learn], groups=table.groups[learn], questions=table.questions[learn])
+        judged = encoder.transform(table.frame.iloc[judge])
+        score = estimator.predict_proba(judged, questions=table.questions[judge])[:, 1]
         _, question = np.unique(table.questions[judge], return_inverse=True)
         prob = question_probabilities(score, question)
         credit = np.bincount(question, weights=shares(prob, question) * noise[judge])

@@ -59,7 +59,9 @@ class Ground:
     folds: tuple[Fold, ...]
     """Rows of ``fitted`` to learn from and to be judged on, in tuning."""
     oof_folds: tuple[Fold, ...]
-    """Folds of out-of-fold predictions: those of tuning, unless that has a single one."""
+    """Folds of the out-of-fold predictions that stacks learn from: those of tuning. An official split has a
+    single one, so that stacks learn on val, whose families are in training like those of test; where none
+    of test are, the folds keep families apart instead."""
     memory_keep: str
     captions: bool
     """Whether captions are shown."""
@@ -117,8 +119,7 @@ def lay_ground(
         raise InputError(
             f"got {n_families} question families to fit on, needed {spec.folds}, one per fold", field="folds"
         )
-    oof_folds = tuple(family_folds(fitted.groups, n_folds=spec.folds, seed=spec.seed))
-    folds = oof_folds
+    folds = apart = tuple(family_folds(fitted.groups, n_folds=spec.folds, seed=spec.seed))
     if fit_val:
         n_rows = sum(len(example.options) for example in protocol.train)
         folds = ((np.arange(n_rows), np.arange(n_rows, len(fitted.y))),)
@@ -146,7 +147,7 @@ def lay_ground(
         scored=scored,
         is_val=np.isin(scored.example_ids, [example.id for example in protocol.val]),
         folds=folds,
-        oof_folds=oof_folds,
+        oof_folds=folds if keep == "question" else apart,
         memory_keep=keep,
         captions=protocol.captions,
         store_origin=None if store is None else store.origin,

@@ -121,11 +121,8 @@ def tune_member(
             return {"params": dict(MEMBERS[name].defaults), "journal": journal, "error": str(error)}
         facts: Facts = {field.name: getattr(tuned, field.name) for field in fields(tuned)}
         prob = facts.pop("oof_prob")
-        facts["oof"] = None
-        if np.isfinite(prob).all():
-            facts["oof"] = oof
-            _save_array(ground, oof, prob)
-        return {**facts, "seconds": perf_counter() - begun, "journal": journal}
+        _save_array(ground, oof, prob)
+        return {**facts, "oof": oof, "seconds": perf_counter() - begun, "journal": journal}
 
     return ground.step(
         f"tune.{name}",
@@ -147,7 +144,9 @@ def predict_out_of_fold(
     blocks: Sequence[str],
     tuned: Facts | None = None,
 ) -> tuple[NDArray[np.float64], float]:
-    """Return a member's probabilities for the fitted rows, by models of other folds, and the seconds.
+    """Return a member's probabilities for the fitted rows, by models that did not see them, and the seconds.
+
+    NaN where no fold of `Ground.oof_folds` judges the row.
 
     Parameters
     ----------
@@ -173,7 +172,10 @@ def predict_out_of_fold(
         encoded = folds().of(blocks)
         begun = perf_counter()
         estimator = MEMBERS[member].make(params, seed=ground.spec.seed, n_jobs=ground.spec.jobs)
-        prob = out_of_fold(estimator, ground.fitted.y, groups=ground.fitted.groups, folds=encoded).prob
+        rows = ground.fitted
+        prob = out_of_fold(
+            estimator, rows.y, questions=rows.questions, groups=rows.groups, folds=encoded
+        ).prob
         _save_array(ground, path, prob)
         return {"seconds": perf_counter() - begun}
 
@@ -217,9 +219,9 @@ def fit_member(
         train, test = encoded.fitted[:, columns], encoded.scored[:, columns]
         estimator = MEMBERS[member].make(params, seed=ground.spec.seed, n_jobs=ground.spec.jobs)
         begun = perf_counter()
-        estimator.fit(train, ground.fitted.y, groups=ground.fitted.groups)
+        estimator.fit(train, ground.fitted.y, groups=ground.fitted.groups, questions=ground.fitted.questions)
         fitted = perf_counter()
-        score = estimator.predict_proba(test)[:, 1]
+        score = estimator.predict_proba(test, questions=ground.scored.questions)[:, 1]
         prob = question_probabilities(score, ground.scored.questions)
         facts = {
             "fit_s": fitted - begun,

@@ -25,6 +25,7 @@ METHODS: Mapping[str, Method] = {
     "linear": Method(label="Logistic regression", kind="member"),
     "xgboost_with_llava": Method(label="XGBoost with LLaVA", kind="member"),
     "lightgbm_with_llava": Method(label="LightGBM with LLaVA", kind="member"),
+    "greedy_selection": Method(label="Greedy selection", kind="member"),
     "stacking": Method(label="Stacking", kind="stack"),
     "stacking_with_llava": Method(label="Stacking with LLaVA", kind="stack"),
     "stacking_with_llm": Method(label="Stacking with LLM answers", kind="stack"),

@@ -103,10 +103,11 @@ def choose_protocol(
     if name == "bundled":
         for part in ("train", "val", "test"):
             parts[part] = [replace(example, caption=None) for example in parts[part]]
+    told = _TOLD["official without val" if name == "official" and not parts["val"] else name]
     headline, evaluated_on = _headline(name, parts["test"], with_answers=answered is not None)
     return Protocol(
         name=name,
-        told=_TOLD[name] + (_NESTED if answered is not None else ""),
+        told=told + (_NESTED if answered is not None else ""),
         evaluated_on=evaluated_on,
         headline=tuple(headline),
         train=tuple(parts["train"]),
@@ -143,8 +144,10 @@ def unused(dataset: Dataset, protocol: Protocol) -> list[Gap]:
 _TOLD = {
     "bundled": "LLaVA learns on train_llm; ensembles are tuned and fitted on train_ensemble in folds that "
     + "keep families together; choices are made on val; test is scored once.",
-    "official": "Tuned on train against val, fitted on train and val, scored once on test; the official "
-    + "split is taken as it is.",
+    "official": "Tuned on train against val, where stacks also learn how to join their members; fitted on "
+    + "train and val, scored once on test; the official split is taken as it is.",
+    "official without val": "Tuned and fitted on train, in folds that keep families together; scored once on "
+    + "test; the official split is taken as it is.",
     "own": "Families are dealt by seed to train (three fifths), val and test (one each); tuned and fitted on "
     + "train, choices made on val, test scored once.",
 }

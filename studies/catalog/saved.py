@@ -56,7 +56,7 @@ class SavedMethod:
             )
         assert self.needs.columns is not None, "only methods with columns are read with the encoder"
         matrix = self.encoder.transform(frame)[:, list(self.needs.columns)]
-        score = self.estimator.predict_proba(matrix)[:, 1]
+        score = self.estimator.predict_proba(matrix, questions=questions)[:, 1]
         return np.asarray(question_probabilities(score, questions), dtype=np.float64)
 
 

@@ -6,11 +6,14 @@ the members, fitted once on all rows, say of new ones.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from time import perf_counter
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ensembles.greedy import GreedySelection
 from ensembles.level_one import LevelOne
 from ensembles.registry import MEMBERS
 from ensembles.stacking import OptionStacking
@@ -18,7 +21,7 @@ from studies.catalog.ground import MEMBERS_BLOCK, Ground, save_prediction, with_
 from studies.catalog.ladder import try_method
 from studies.catalog.saved import Needs, save_method
 from studies.design import OptionTable
-from studies.rundir import Facts, digest
+from studies.rundir import Facts
 
 LEVEL0 = ("random_forest", "xgboost", "lightgbm", "neighbours", "linear")
 """Members of every stack."""
@@ -38,7 +41,7 @@ class Level0:
     name: str
     """Method whose model and test predictions the run holds."""
     oof_prob: NDArray[np.float64]
-    """(n_fitted_rows,)"""
+    """(n_fitted_rows,), NaN where no fold judges the row."""
     seconds: float
     """Of all its fits: in folds and on all rows."""
     size_bytes: int
@@ -57,46 +60,80 @@ def build_stack(ground: Ground, *, blocks: Sequence[str]) -> OptionStacking:
     )
 
 
-def fit_stack(ground: Ground, name: str, members: Sequence[Level0], *, with_llava: bool = False) -> Facts:
-    """Fit level 1, write its predictions and, in the first figure, its model."""
+def fit_stack(
+    ground: Ground,
+    name: str,
+    members: Sequence[Level0],
+    *,
+    joined_by: Literal["logit", "greedy"] = "logit",
+    with_llava: bool = False,
+) -> Facts:
+    """Fit what joins the members, write its predictions and, in the first figure, its model.
+
+    Parameters
+    ----------
+    ground : Ground
+    name : str
+    members : sequence of Level0
+    joined_by : {"logit", "greedy"}
+        `ensembles.level_one.LevelOne`, or `ensembles.greedy.GreedySelection`.
+    with_llava : bool
+        Whether the members, or the logit, see features of LLaVA.
+    """
     folder = "" if ground.tag else ground.place("models", name)
     names = [member.name for member in members]
+    likelihoods = with_llava and joined_by == "logit" and "option_logprob" in ground.fitted.frame
 
     def do() -> Facts:
         oof = {member.name: member.oof_prob for member in members}
-        fitted = ground.fitted.with_columns(MEMBERS_BLOCK, oof)
+        judged = np.asarray(np.isfinite(np.stack(list(oof.values()))).all(axis=0), dtype=np.bool_)
+        fitted = ground.fitted.with_columns(MEMBERS_BLOCK, oof).take(judged)
         scored = with_members(ground, ground.scored, names)
-        if with_llava:
+        if likelihoods:
             fitted, scored = with_likelihoods(fitted), with_likelihoods(scored)
-        stack = LevelOne(
-            probs=[f"{MEMBERS_BLOCK}:{member}" for member in names],
-            scores=[f"{LIKELIHOODS_BLOCK}:{score}" for score in LIKELIHOODS] if with_llava else [],
-            context=CONTEXT if fitted.frame[CONTEXT].nunique() > 1 else None,
-            n_folds=ground.spec.folds,
-            seed=ground.spec.seed,
-        )
+        joined = _joiner(ground, fitted, names, joined_by=joined_by, likelihoods=likelihoods)
         begun = perf_counter()
-        stack.fit(fitted.frame, fitted.y, questions=fitted.questions, groups=fitted.groups)
+        joined.fit(fitted.frame, fitted.y, questions=fitted.questions, groups=fitted.groups)
         done = perf_counter()
-        prob = stack.predict_proba(scored.frame, questions=scored.questions)[:, 1]
+        prob = joined.predict_proba(scored.frame, questions=scored.questions)[:, 1]
         save_prediction(ground, name, prob=prob)
         facts: Facts = {
             "fit_s": done - begun + sum(member.seconds for member in members),
             "predict_s": perf_counter() - done,
-            "n_features": len(stack.weights_),
-            "weights": stack.weights_,
+            "n_features": len(joined.weights_),
+            "weights": {column.split(":")[-1]: weight for column, weight in joined.weights_.items()},
             "size_bytes": None,
         }
         if folder:
-            origin = ground.store_origin if with_llava else None
+            origin = ground.store_origin if likelihoods else None
             needs = Needs(captions=ground.captions, store=origin, members=tuple(names))
-            own = save_method(ground.run.path / folder, stack, needs)
+            own = save_method(ground.run.path / folder, joined, needs)
             facts["size_bytes"] = own + sum(member.size_bytes for member in members)
         return facts
 
-    oof = {member.name: member.oof_prob.tobytes().hex() for member in members}
     return try_method(
-        ground, name, do, models=[folder] if folder else [], oof=digest(oof), with_llava=with_llava
+        ground,
+        name,
+        do,
+        models=[folder] if folder else [],
+        oof={member.name: sha256(member.oof_prob.tobytes()).hexdigest() for member in members},
+        joined_by=joined_by,
+        with_llava=with_llava,
+    )
+
+
+def _joiner(
+    ground: Ground, fitted: OptionTable, names: Sequence[str], *, joined_by: str, likelihoods: bool
+) -> LevelOne | GreedySelection:
+    probs = [f"{MEMBERS_BLOCK}:{name}" for name in names]
+    if joined_by == "greedy":
+        return GreedySelection(probs=probs, seed=ground.spec.seed)
+    return LevelOne(
+        probs=probs,
+        scores=[f"{LIKELIHOODS_BLOCK}:{score}" for score in LIKELIHOODS] if likelihoods else [],
+        context=CONTEXT if fitted.frame[CONTEXT].nunique() > 1 else None,
+        n_folds=ground.spec.folds,
+        seed=ground.spec.seed,
     )
 
 

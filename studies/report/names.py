@@ -6,7 +6,7 @@ from typing import Any
 
 KINDS = {
     "ladder": "ladder",
-    "member": "member of a stack",
+    "member": "member or mean of members",
     "stack": "stacking",
     "llm": "LLM",
     "ablation": "ablation",

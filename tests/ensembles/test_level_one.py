@@ -60,13 +60,13 @@ def test_order_of_rows_and_what_a_question_shares_change_nothing() -> None:
     np.testing.assert_allclose(again, prob[order], atol=1e-9)
 
 
-def test_a_missing_value_counts_as_the_mean_of_its_question() -> None:
+def test_a_missing_value_counts_as_the_mean_of_the_training_rows() -> None:
     X, y, questions = choices(100)
     model = ConditionalLogit().fit(X, y, questions=questions)
     holes = X.copy()
-    holes[questions == 3, 0] = np.nan
+    holes[5, 0] = holes[questions == 3, 1] = np.nan
     levelled = X.copy()
-    levelled[questions == 3, 0] = 0.0
+    levelled[5, 0], levelled[questions == 3, 1] = X.mean(axis=0)[:2]
     expected = model.predict_proba(levelled, questions=questions)
     np.testing.assert_allclose(model.predict_proba(holes, questions=questions), expected)
 

@@ -63,7 +63,7 @@ def test_out_of_fold_equals_fitting_by_hand() -> None:
     X, y = rng.normal(size=(60, 3)).astype(np.float32), np.tile([0, 1], 30)
     folds = encode_folds(X, y, groups=groups, folds=family_folds(groups, n_folds=3, seed=0))
     member = MEMBERS["linear"].make({}, seed=0, n_jobs=1)
-    found = out_of_fold(member, y, groups=groups, folds=folds)
+    found = out_of_fold(member, y, questions=groups, groups=groups, folds=folds)
     for k, fold in enumerate(folds):
         by_hand = MEMBERS["linear"].make({}, seed=0, n_jobs=1).fit(X[fold.train], y[fold.train])
         np.testing.assert_allclose(found.prob[fold.held_out], by_hand.predict_proba(X[fold.held_out])[:, 1])
@@ -90,9 +90,9 @@ class Counting(RowClassifier):
 
     rows: list[int] = []  # noqa: RUF012 - clones share it on purpose
 
-    def fit(self, X, y, *, groups=None, sample_weight=None):
+    def fit(self, X, y, *, groups=None, questions=None, sample_weight=None):
         Counting.rows.append(len(X))
-        return super().fit(X, y, groups=groups, sample_weight=sample_weight)
+        return super().fit(X, y, groups=groups, questions=questions, sample_weight=sample_weight)
 
 
 def stack_rows(n_questions: int = 120):

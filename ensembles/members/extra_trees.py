@@ -1,0 +1,24 @@
+"""Extremely randomised trees: a forest whose splits are drawn, not searched (Geurts et al. 2006)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ensembles.members.rows import RowClassifier
+from ensembles.space import Trial
+
+DEFAULTS: Mapping[str, Any] = {"n_estimators": 150, "max_features": 0.2, "min_samples_leaf": 4}
+
+
+def make(params: Mapping[str, Any], *, seed: int, n_jobs: int) -> RowClassifier:
+    """Return an unfitted forest that grows ``n_jobs`` trees at a time."""
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    return RowClassifier(ExtraTreesClassifier(**{**DEFAULTS, **params}, random_state=seed, n_jobs=n_jobs))
+
+
+def suggest(trial: Trial) -> dict[str, Any]:
+    """Draw from the search space."""
+    return {
+        "max_features": trial.suggest_float("max_features", 0.05, 0.6, log=True),
+        "min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 40, log=True),
+    }
