@@ -1,27 +1,34 @@
 """Tuning of one member with Optuna, on folds that keep families together.
 
 What is minimised is the log-loss per question, after the options' scores are made probabilities. Trial 0 is
-the defaults, so that the gain of tuning is in the study itself. Each trial draws from a sampler seeded by
-(seed, trial number): a study that is resumed proposes what the uninterrupted one would have. A trial whose
-running mean is worse than the median of the earlier trials at the same fold stops there; one whose fit
-raises is kept as failed, with its error. The out-of-fold predictions of the best trial are handed on, so
-that a stack need not fit them again.
+the defaults, so that the gain of tuning is in the study itself. Trials are proposed in rounds of `ROUND`,
+each by a sampler seeded by (seed, trial number) that knows the rounds before; a trial whose running mean is
+above the median of those rounds at the same fold stops there. So a number of trials gives one study,
+however many workers execute a round, and a study that was killed goes on with the trials that it had
+proposed. One whose fit raises is kept as failed, with its error. The out-of-fold predictions of the best
+trial are handed on, so that a stack need not fit them again.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 
-from ensembles.choice import credit, question_log_loss, question_probabilities
 from ensembles.oof import EncodedFold, check_rows, encode_folds
 from ensembles.registry import Member, find_member
 from ensembles.splits import Fold
+from ensembles.trial import Judged, Rows, judge
+
+ROUND = 4
+"""Trials proposed at a time."""
+FIRST_AT_RANDOM = 5
+"""Trials before the sampler models the scores, and complete trials before any is stopped early."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,11 +86,14 @@ def tune(
     encoder : transformer, optional
         See `ensembles.oof.encode_folds`.
     n_jobs : int
-        Cores of a fit.
+        Trials of a round that run at the same time, each on one thread; by joblib, in threads unless
+        ``joblib.parallel_config`` says otherwise (``backend="dask"`` for several hosts). The study does
+        not depend on it.
     progress : callable, optional
         Called with (trials done, trials in all).
     timeout_s : float, optional
-        No trial is begun after so many seconds; such a study is not reproducible.
+        No round is begun that, at the pace so far, would end after so many seconds; such a study is not
+        reproducible.
 
     Raises
     ------
@@ -93,37 +103,14 @@ def tune(
 
     Notes
     -----
-    Median pruning as in Golovin et al. (2017), after five complete trials.
+    Median pruning as in Golovin et al. (2017).
     """
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-    from optuna.trial import TrialState
-
     kind = find_member(member)
     if n_trials < 1:
         raise ValueError(f"got {n_trials} trials, expected 1 or more")
     check_rows(y, questions=questions, groups=groups)
     begun = perf_counter()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        study_name=member,
-        storage=JournalStorage(JournalFileBackend(str(storage))),
-        direction="minimize",
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=0),
-        load_if_exists=True,
-    )
-    _prepare(study, kind, seed=seed, n_folds=len(folds))
-    labels, ids, families = np.asarray(y), np.asarray(questions), np.asarray(groups)
-
-    def judge(params: Mapping[str, Any]) -> Iterator[tuple[EncodedFold, NDArray[np.float64]]]:
-        """Yield each fold with the probabilities of its held-out rows."""
-        for fold in encoded():
-            estimator = kind.make(params, seed=seed, n_jobs=n_jobs)
-            estimator.fit(
-                fold.X_train, labels[fold.train], groups=families[fold.train], questions=ids[fold.train]
-            )
-            yield fold, estimator.predict_proba(fold.X_held_out, questions=ids[fold.held_out])[:, 1]
+    rows = Rows(y=np.asarray(y), questions=np.asarray(questions), groups=np.asarray(groups))
 
     @cache
     def encoded() -> list[EncodedFold]:
@@ -131,112 +118,128 @@ def tune(
         raw = [fold for fold in folds if not isinstance(fold, EncodedFold)]
         return done or encode_folds(X, y, groups=groups, folds=raw, encoder=encoder)
 
-    finished = _finished(study)
-    best: _Judged | None = None
-    while len(finished) < n_trials:
-        if timeout_s is not None and finished and perf_counter() - begun > timeout_s:
+    def run(trials: Sequence[Any], limits: Sequence[float]) -> list[Judged]:
+        do = partial(judge, kind.make, rows=rows, folds=encoded(), limits=limits, seed=seed)
+        found = Parallel(n_jobs=n_jobs, prefer="threads")(delayed(do)(kind.suggest(t)) for t in trials)
+        return list(found)
+
+    best: Judged | None = None
+    study = _open_study(_journal(storage), kind, member, seed=seed, n_folds=len(folds))
+    n_done = _n_finished(study)
+    while n_done < n_trials:
+        spent = perf_counter() - begun
+        first = n_done - n_done % ROUND
+        rounds = first // ROUND
+        if timeout_s is not None and rounds and spent * (1 + 1 / rounds) > timeout_s:
             break
-        study.sampler = optuna.samplers.TPESampler(seed=seed * 100_003 + len(finished), n_startup_trials=5)
-        trial = study.ask()
-        params = kind.suggest(trial)
-        try:
-            found = _judge_trial(trial, judge(params), n_folds=len(folds), labels=labels, questions=ids)
-        except (ValueError, FloatingPointError) as error:
-            trial.set_user_attr("error", f"{type(error).__name__}: {error}")
-            study.tell(trial, state=TrialState.FAIL)
-        else:
-            if found is None:
-                study.tell(trial, state=TrialState.PRUNED)
-            else:
-                study.tell(trial, found.log_loss)
-                best = found if best is None or found.log_loss < best.log_loss else best
-        finished = _finished(study)
+        trials = _propose(study, range(first, min(first + ROUND, n_trials)), seed=seed)
+        limits = _limits(study, before=first, n_folds=len(folds))
+        for trial, found in zip(trials, run(trials, limits), strict=True):
+            _tell(study, trial, found)
+            if found.prob is not None and (best is None or found.running[-1] < best.running[-1]):
+                best = found
+        n_done = _n_finished(study)
         if progress is not None:
-            progress(len(finished), n_trials)
-    states = [trial.state for trial in finished]
-    if TrialState.COMPLETE not in states:
-        told = next((t.user_attrs["error"] for t in reversed(finished) if "error" in t.user_attrs), "none")
+            progress(n_done, n_trials)
+    ended = study.get_trials(deepcopy=False)[:n_done]
+    states = [trial.state.name for trial in ended]
+    if "COMPLETE" not in states:
+        told = next((t.user_attrs["error"] for t in reversed(ended) if "error" in t.user_attrs), "none")
         raise ValueError(f"no trial of {member} could be fitted; the last error: {told}")
-    chosen, first = study.best_trial, finished[0]
-    if best is None or best.log_loss > study.best_value:
+    chosen, defaults = study.best_trial, ended[0]
+    if best is None or best.running[-1] > study.best_value:
         # The best trial is one of an earlier process.
-        best = _judge_trial(None, judge(chosen.params), n_folds=len(folds), labels=labels, questions=ids)
-        assert best is not None, "without a trial nothing is pruned"
+        best = judge(kind.make, chosen.params, rows=rows, folds=encoded(), seed=seed, n_jobs=n_jobs)
+    assert best.prob is not None, "what was fitted once is fitted again"
     return Tuned(
         params={**kind.defaults, **chosen.params},
         inner_log_loss=float(study.best_value),
         inner_accuracy=float(chosen.user_attrs["accuracy"]),
-        default_inner_log_loss=None if first.value is None else float(first.value),
-        n_trials=len(finished),
-        n_pruned=states.count(TrialState.PRUNED),
-        n_failed=states.count(TrialState.FAIL),
+        default_inner_log_loss=None if defaults.value is None else float(defaults.value),
+        n_trials=len(ended),
+        n_pruned=states.count("PRUNED"),
+        n_failed=states.count("FAIL"),
         study_name=study.study_name,
         oof_prob=best.prob,
         oof_fit_s=best.seconds,
     )
 
 
-def _prepare(study: Any, kind: Member, *, seed: int, n_folds: int) -> None:
-    """Name the metric, queue the defaults first, and give up trials that a killed run left unfinished."""
+def _journal(path: Path) -> Any:
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    return JournalStorage(JournalFileBackend(str(path)))
+
+
+def _open_study(storage: Any, kind: Member, name: str, *, seed: int, n_folds: int) -> Any:
+    """Create or load a study; a new one is told what it measures, and that the defaults come first."""
     import optuna
 
-    if not study.trials:
-        study.set_user_attr("metric", "log-loss per question")
-        study.set_user_attr("seed", seed)
-        study.set_user_attr("folds", n_folds)
-        study.set_user_attr("optuna", optuna.__version__)
-    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-    if not waiting and not _finished(study):
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(study_name=name, storage=storage, direction="minimize", load_if_exists=True)
+    if not study.get_trials(deepcopy=False):
+        told = {
+            "metric": "log-loss per question",
+            "seed": seed,
+            "folds": n_folds,
+            "optuna": optuna.__version__,
+        }
+        for key, value in told.items():
+            study.set_user_attr(key, value)
         names = set(kind.suggest(_Names()))
-        study.enqueue_trial({name: value for name, value in kind.defaults.items() if name in names})
+        study.enqueue_trial({key: value for key, value in kind.defaults.items() if key in names})
+    return study
 
 
-def _finished(study: Any) -> list[Any]:
-    """Return the trials that count: complete, pruned, and those whose fit raised."""
+def _propose(study: Any, numbers: Sequence[int], *, seed: int) -> list[Any]:
+    """Return the trials of these numbers that have not ended, proposing those that are not there yet."""
+    import optuna
+
+    trials = []
+    for number in numbers:
+        study.sampler = optuna.samplers.TPESampler(
+            seed=seed * 100_003 + number, n_startup_trials=FIRST_AT_RANDOM
+        )
+        known = study.get_trials(deepcopy=False)
+        if number >= len(known) or known[number].state == optuna.trial.TrialState.WAITING:
+            trials.append(study.ask())
+        elif known[number].state == optuna.trial.TrialState.RUNNING:
+            # Proposed by a process that was killed: it keeps its number and its parameters.
+            trials.append(optuna.trial.Trial(study, known[number]._trial_id))
+    return trials
+
+
+def _limits(study: Any, *, before: int, n_folds: int) -> list[float]:
+    """Return, per fold, the median running log-loss of the complete trials below a number; empty if few."""
+    complete = [
+        [trial.intermediate_values[step] for step in range(n_folds)]
+        for trial in study.get_trials(deepcopy=False)[:before]
+        if trial.state.name == "COMPLETE"
+    ]
+    return np.median(complete, axis=0).tolist() if len(complete) >= FIRST_AT_RANDOM else []
+
+
+def _tell(study: Any, trial: Any, found: Judged) -> None:
     from optuna.trial import TrialState
 
-    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-    return [trial for trial in ended if trial.state != TrialState.FAIL or "error" in trial.user_attrs]
+    for step, value in enumerate(found.running):
+        trial.report(value, step)
+    trial.set_user_attr("fit_s", found.seconds)
+    if found.error is not None:
+        trial.set_user_attr("error", found.error)
+        study.tell(trial, state=TrialState.FAIL)
+    elif found.prob is None:
+        study.tell(trial, state=TrialState.PRUNED)
+    else:
+        trial.set_user_attr("accuracy", found.accuracy)
+        study.tell(trial, found.running[-1])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Judged:
-    """One set of parameters on all folds."""
-
-    prob: NDArray[np.float64]
-    log_loss: float
-    seconds: float
-
-
-def _judge_trial(
-    trial: Any,
-    judged: Iterator[tuple[EncodedFold, NDArray[np.float64]]],
-    *,
-    n_folds: int,
-    labels: NDArray[Any],
-    questions: NDArray[Any],
-) -> _Judged | None:
-    """Return what the folds say; None where the trial was stopped early."""
-    losses: list[float] = []
-    credits: list[float] = []
-    oof, begun = np.full(len(labels), np.nan), perf_counter()
-    for step, (fold, score) in enumerate(judged):
-        held = questions[fold.held_out]
-        prob = question_probabilities(score, held)
-        losses += question_log_loss(prob, held, labels[fold.held_out]).tolist()
-        credits += credit(prob, held, labels[fold.held_out]).tolist()
-        oof[fold.held_out] = score
-        if trial is not None:
-            trial.report(float(np.mean(losses)), step)
-            if step < n_folds - 1 and trial.should_prune():
-                return None
-    seconds = perf_counter() - begun
-    if trial is not None:
-        trial.set_user_attr("accuracy", float(np.mean(credits)))
-        trial.set_user_attr("fit_s", seconds)
-    return _Judged(prob=oof, log_loss=float(np.mean(losses)), seconds=seconds)
+def _n_finished(study: Any) -> int:
+    """Return how many trials, counted from the first, have ended."""
+    ended = [trial.state.is_finished() for trial in study.get_trials(deepcopy=False)]
+    return ended.index(False) if False in ended else len(ended)
 
 
 class _Names:

@@ -6,14 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 from _pytest.mark import ParameterSet
 from numpy.typing import NDArray
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, cross_validate
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
+from ensembles import tuning
 from ensembles.choice import credit, question_probabilities
 from ensembles.oof import encode_folds, out_of_fold
 from ensembles.persist import load_model, save_model
@@ -166,6 +170,71 @@ def test_tuning_hands_on_the_best_trials_predictions(tmp_path: Path) -> None:
     expected = out_of_fold(best, y, questions=questions, groups=groups, folds=encoded).prob
     np.testing.assert_array_equal(first.oof_prob, expected)
     np.testing.assert_array_equal(resumed.oof_prob, expected)
+
+
+def test_a_study_is_the_same_whatever_the_workers_and_after_a_kill(tmp_path: Path) -> None:
+    X, y, questions, groups = make_rows(signal=1.0, n_questions=120)
+    folds = family_folds(groups, n_folds=3, seed=0)
+
+    def study(name: str, *, n_jobs: int, progress=None):
+        found = tune(
+            "decision_tree", X, y, questions=questions, groups=groups, folds=folds, n_trials=11, seed=0,
+            storage=tmp_path / name, n_jobs=n_jobs, progress=progress,
+        )  # fmt: skip
+        return found, trials(name)
+
+    def trials(name: str) -> list[tuple]:
+        storage = JournalStorage(JournalFileBackend(str(tmp_path / name)))
+        loaded = optuna.load_study(study_name="decision_tree", storage=storage)
+        return [(t.number, t.state.name, t.params, t.intermediate_values) for t in loaded.trials]
+
+    one, expected = study("one", n_jobs=1)
+    assert one.n_pruned > 0
+    assert [state for _, state, _, _ in expected].count("COMPLETE") == 11 - one.n_pruned
+    assert study("three", n_jobs=3)[1] == expected
+
+    def kill(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            study("killed", n_jobs=2, progress=kill)
+    again, found = study("killed", n_jobs=2)
+    assert found == expected
+    np.testing.assert_array_equal(again.oof_prob, one.oof_prob)
+
+
+def test_trials_that_a_killed_process_proposed_are_done_and_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y, questions, groups = make_rows(signal=1.0, n_questions=60)
+    folds = family_folds(groups, n_folds=2, seed=0)
+
+    def study(name: str):
+        return tune(
+            "decision_tree", X, y, questions=questions, groups=groups, folds=folds, n_trials=8, seed=0,
+            storage=tmp_path / name,
+        )  # fmt: skip
+
+    whole = study("whole")
+    told = tuning._tell
+    calls: list[int] = []
+
+    def tell(*arguments) -> None:
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        told(*arguments)
+
+    monkeypatch.setattr(tuning, "_tell", tell)
+    with pytest.raises(KeyboardInterrupt):
+        study("killed")
+    again = study("killed")
+    assert (again.params, again.inner_log_loss, again.n_trials) == (
+        whole.params,
+        whole.inner_log_loss,
+        whole.n_trials,
+    )
 
 
 def test_a_fit_that_raises_is_a_failed_trial_and_not_the_end(
