@@ -19,8 +19,8 @@ from studies.predictions import read_predictions
 
 METHODS = (
     "chance", "majority_position", "question_only", "decision_tree", "random_forest", "xgboost", "lightgbm",
-    "forest_of_xgboost", "neighbours", "linear", "greedy_selection", "stacking", "xgboost_with_llava", "lightgbm_with_llava",
-    "llava", "llava_generated", "stacking_with_llava",
+    "forest_of_xgboost", "neighbours", "linear", "greedy_selection", "stacking",
+    "xgboost_with_llava", "lightgbm_with_llava", "llava", "llava_generated", "stacking_with_llava",
 )  # fmt: skip
 VARIANTS = ("llava", "llava_generated", "llava[blank image]", "llava[stage1 only]", "chance", "question_only")
 SKILL_METHODS = (
