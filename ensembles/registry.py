@@ -50,8 +50,8 @@ MEMBERS: Mapping[str, Member] = {
     "xgboost_parallel_trees": Member(
         make=xgb_parallel.make, suggest=xgb_parallel.suggest, defaults=xgb_parallel.DEFAULTS
     ),
-    "xgboost_ranker": Member(make=rankers.make_xgb, suggest=rankers.suggest_xgb, defaults=xgb.DEFAULTS),
-    "lightgbm_ranker": Member(make=rankers.make_lgbm, suggest=rankers.suggest_lgbm, defaults=lgbm.DEFAULTS),
+    "xgboost_ranker": Member(make=rankers.make_xgb, suggest=xgb.suggest, defaults=xgb.DEFAULTS),
+    "lightgbm_ranker": Member(make=rankers.make_lgbm, suggest=lgbm.suggest, defaults=lgbm.DEFAULTS),
     "conditional_logit": Member(
         make=conditional_logit.make, suggest=conditional_logit.suggest, defaults=conditional_logit.DEFAULTS
     ),

@@ -118,10 +118,9 @@ def tune(
         raw = [fold for fold in folds if not isinstance(fold, EncodedFold)]
         return done or encode_folds(X, y, groups=groups, folds=raw, encoder=encoder)
 
-    def run(trials: Sequence[Any], limits: Sequence[float]) -> list[Judged]:
+    def run(drawn: Sequence[dict[str, Any]], limits: Sequence[float]) -> list[Judged]:
         do = partial(judge, kind.make, rows=rows, folds=encoded(), limits=limits, seed=seed)
-        found = Parallel(n_jobs=n_jobs, prefer="threads")(delayed(do)(kind.suggest(t)) for t in trials)
-        return list(found)
+        return list(Parallel(n_jobs=n_jobs, prefer="threads")(delayed(do)(params) for params in drawn))
 
     best: Judged | None = None
     study = _open_study(_journal(storage), kind, member, seed=seed, n_folds=len(folds))
@@ -132,9 +131,10 @@ def tune(
         rounds = first // ROUND
         if timeout_s is not None and rounds and spent * (1 + 1 / rounds) > timeout_s:
             break
-        trials = _propose(study, range(first, min(first + ROUND, n_trials)), seed=seed)
+        proposed = _propose(study, kind, range(first, min(first + ROUND, n_trials)), seed=seed)
         limits = _limits(study, before=first, n_folds=len(folds))
-        for trial, found in zip(trials, run(trials, limits), strict=True):
+        judged = run([params for _, params in proposed], limits)
+        for (trial, _), found in zip(proposed, judged, strict=True):
             _tell(study, trial, found)
             if found.prob is not None and (best is None or found.running[-1] < best.running[-1]):
                 best = found
@@ -192,22 +192,30 @@ def _open_study(storage: Any, kind: Member, name: str, *, seed: int, n_folds: in
     return study
 
 
-def _propose(study: Any, numbers: Sequence[int], *, seed: int) -> list[Any]:
-    """Return the trials of these numbers that have not ended, proposing those that are not there yet."""
+def _propose(
+    study: Any, kind: Member, numbers: Sequence[int], *, seed: int
+) -> list[tuple[Any, dict[str, Any]]]:
+    """Return the trials of these numbers that have not ended, with their parameters, proposing new ones.
+
+    Parameters are drawn at once, while the study's sampler is the one of the trial's own number.
+    """
     import optuna
 
-    trials = []
+    proposed = []
     for number in numbers:
         study.sampler = optuna.samplers.TPESampler(
             seed=seed * 100_003 + number, n_startup_trials=FIRST_AT_RANDOM
         )
         known = study.get_trials(deepcopy=False)
         if number >= len(known) or known[number].state == optuna.trial.TrialState.WAITING:
-            trials.append(study.ask())
+            trial = study.ask()
         elif known[number].state == optuna.trial.TrialState.RUNNING:
-            # Proposed by a process that was killed: it keeps its number and its parameters.
-            trials.append(optuna.trial.Trial(study, known[number]._trial_id))
-    return trials
+            # Proposed by a process that was killed: it keeps its number and the parameters it had drawn.
+            trial = optuna.trial.Trial(study, known[number]._trial_id)
+        else:
+            continue
+        proposed.append((trial, kind.suggest(trial)))
+    return proposed
 
 
 def _limits(study: Any, *, before: int, n_folds: int) -> list[float]:

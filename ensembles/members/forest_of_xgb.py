@@ -57,9 +57,7 @@ class ForestOfXGBoost(RowClassifier):
         """Fit all members; without ``groups`` every row is a family of its own."""
         matrix, labels = self._checked(X, y, groups, questions)
         families = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
-        weight = np.ones(len(labels))
-        if sample_weight is not None:
-            weight = self._checked_weights(sample_weight, matrix, labels)
+        weight = self._checked_weights(sample_weight, matrix, labels)
         seeds = np.random.SeedSequence(self.seed).spawn(self.n_members)
         counts = [_bag(families, labels, np.random.default_rng(child)) for child in seeds]
         # Threads: XGBoost releases the interpreter lock, and the matrix is shared instead of copied.

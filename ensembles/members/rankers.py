@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator
 
 from ensembles.members import lgbm, xgb
 from ensembles.members.utility import UtilityClassifier, question_weights
-from ensembles.space import Trial
 
 
 class XGBUtility(BaseEstimator):
@@ -97,13 +96,3 @@ def make_xgb(params: Mapping[str, Any], *, seed: int, n_jobs: int) -> UtilityCla
 def make_lgbm(params: Mapping[str, Any], *, seed: int, n_jobs: int) -> UtilityClassifier:
     """Return an unfitted LightGBM ranker with ``n_jobs`` threads."""
     return UtilityClassifier(LGBMUtility({**lgbm.DEFAULTS, **params, "random_state": seed, "n_jobs": n_jobs}))
-
-
-def suggest_xgb(trial: Trial) -> dict[str, Any]:
-    """Draw from the search space, that of the classifier."""
-    return xgb.suggest(trial)
-
-
-def suggest_lgbm(trial: Trial) -> dict[str, Any]:
-    """Draw from the search space, that of the classifier."""
-    return lgbm.suggest(trial)

@@ -115,8 +115,9 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         return matrix, encoder.transform(target)
 
     def _checked_weights(
-        self, sample_weight: ArrayLike, matrix: NDArray[np.float32], labels: NDArray[np.int64]
+        self, sample_weight: ArrayLike | None, matrix: NDArray[np.float32], labels: NDArray[np.int64]
     ) -> NDArray[np.float64]:
+        """Return the weight of each row, 1 where none are given."""
         weight = _check_sample_weight(sample_weight, matrix, dtype=np.float64, ensure_non_negative=True)
         weighed = np.bincount(labels, weights=weight, minlength=len(self.classes_))
         if not weighed.any():

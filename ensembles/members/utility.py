@@ -89,9 +89,7 @@ class UtilityClassifier(RowClassifier):
                 "Only binary classification is supported. The type of the target is multiclass: got "
                 f"{len(self.classes_)} classes, expected right and wrong options"
             )
-        weight = np.ones(len(labels))
-        if sample_weight is not None:
-            weight = self._checked_weights(sample_weight, matrix, labels)
+        weight = self._checked_weights(sample_weight, matrix, labels)
         index = np.zeros(len(labels), dtype=np.int64) if questions is None else question_index(questions)
         rows = np.argsort(index, kind="stable")
         rows = rows[weight[rows] > 0]

@@ -178,7 +178,7 @@ def test_a_study_is_the_same_whatever_the_workers_and_after_a_kill(tmp_path: Pat
 
     def study(name: str, *, n_jobs: int, progress=None):
         found = tune(
-            "decision_tree", X, y, questions=questions, groups=groups, folds=folds, n_trials=11, seed=0,
+            "decision_tree", X, y, questions=questions, groups=groups, folds=folds, n_trials=11, seed=3,
             storage=tmp_path / name, n_jobs=n_jobs, progress=progress,
         )  # fmt: skip
         return found, trials(name)
@@ -202,6 +202,23 @@ def test_a_study_is_the_same_whatever_the_workers_and_after_a_kill(tmp_path: Pat
     again, found = study("killed", n_jobs=2)
     assert found == expected
     np.testing.assert_array_equal(again.oof_prob, one.oof_prob)
+
+
+def test_a_trial_depends_on_its_number_and_not_on_its_round(tmp_path: Path) -> None:
+    X, y, questions, groups = make_rows(signal=1.0, n_questions=60)
+    folds = family_folds(groups, n_folds=2, seed=0)
+
+    def params(n_trials: int) -> list[dict]:
+        tune(
+            "xgboost", X, y, questions=questions, groups=groups, folds=folds, n_trials=n_trials, seed=3,
+            storage=tmp_path / str(n_trials),
+        )  # fmt: skip
+        storage = JournalStorage(JournalFileBackend(str(tmp_path / str(n_trials))))
+        return [trial.params for trial in optuna.load_study(study_name="xgboost", storage=storage).trials]
+
+    most = params(6)
+    for n_trials in (2, 3, 5):
+        assert params(n_trials) == most[:n_trials]
 
 
 def test_trials_that_a_killed_process_proposed_are_done_and_not_lost(
