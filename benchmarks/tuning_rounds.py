@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ensembles import tuning
+from ensembles import search
 from ensembles.oof import EncodedFold
+from ensembles.tuning import tune
 from llava_core.data.load import load_dataset
 from llava_core.features.store import FeatureStore
 from studies.catalog.folds import encode_ground_folds
@@ -65,10 +66,10 @@ def _tune(
     ground: Ground, folds: Sequence[EncodedFold], member: str, *, seed: int, n_trials: int, size: int
 ) -> tuple[float, float]:
     """Return the least log-loss and the CPU-seconds."""
-    tuning.ROUND = size
+    search.ROUND = size
     rows, begun = ground.fitted, time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        tuned = tuning.tune(
+        tuned = tune(
             member, rows.frame, rows.y, questions=rows.questions, groups=rows.groups, folds=folds,
             n_trials=n_trials, seed=seed, storage=Path(folder) / "journal",
         )  # fmt: skip

@@ -4,8 +4,9 @@ Whatever precedes an estimator and learns (an encoder) is fitted on the training
 fold is encoded once; all members and all trials share the matrices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -34,19 +35,37 @@ class OutOfFold:
     """(n_rows,): probability that the option is right; NaN where no fold held the row out."""
     fold: NDArray[np.int64]
     """(n_rows,): fold that held the row out, -1 for none."""
+    fit_s: float
+    """Seconds of the fits."""
 
 
-def encode_folds(
-    X: Any, y: ArrayLike, *, groups: ArrayLike, folds: Sequence[Fold], encoder: Any = None
-) -> list[EncodedFold]:
-    """Return the matrices of each fold, encoded by a clone that saw the fold's training rows only.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class FoldPrediction:
+    """What an estimator, fitted on the training rows of a fold, says of the rows held out."""
+
+    prob: NDArray[np.float64]
+    """(n_held_out_rows,)"""
+    fit_s: float
+    """Seconds of fit and prediction, when they were done."""
+    model: Any = None
+    """The fitted estimator; None where the prediction was kept from before."""
+
+
+PredictFold = Callable[..., FoldPrediction]
+"""`predict_fold`, or `ensembles.oof_store.OofStore.predict_fold`, which keeps what it found."""
+
+
+def encode_fold(
+    X: Any, y: ArrayLike, *, groups: ArrayLike, fold: Fold, encoder: Any = None
+) -> tuple[EncodedFold, Any]:
+    """Return the matrices of a fold and the fitted encoder, a clone that saw the training rows only.
 
     Parameters
     ----------
     X : array or DataFrame, shape (n_rows, n_columns)
     y : array of int, shape (n_rows,)
     groups : array of int, shape (n_rows,)
-    folds : sequence of (train, held out) positions
+    fold : (train, held out) positions
     encoder : transformer, optional
         ``fit_transform(X, y, groups=...)`` gives honest features of training rows, ``transform(X)`` those of
         others. Without one ``X`` is the matrix.
@@ -54,29 +73,54 @@ def encode_folds(
     Raises
     ------
     ValueError
-        If a family is on both sides of a fold.
+        If a family is on both sides of the fold.
     """
     labels, families = np.asarray(y), np.asarray(groups)
-    encoded = []
-    for train, held_out in folds:
-        shared = np.intersect1d(families[train], families[held_out])
-        if len(shared):
-            raise ValueError(f"family {shared[0]} is on both sides of a fold ({len(shared)} in all are)")
-        if encoder is None:
-            X_train, X_held_out = rows_of(X, train), rows_of(X, held_out)
-        else:
-            own = clone(encoder)
-            X_train = own.fit_transform(rows_of(X, train), labels[train], groups=families[train])
-            X_held_out = own.transform(rows_of(X, held_out))
-        encoded.append(
-            EncodedFold(
-                train=train,
-                held_out=held_out,
-                X_train=np.asarray(X_train, dtype=np.float32),
-                X_held_out=np.asarray(X_held_out, dtype=np.float32),
-            )
-        )
-    return encoded
+    train, held_out = fold
+    shared = np.intersect1d(families[train], families[held_out])
+    if len(shared):
+        raise ValueError(f"family {shared[0]} is on both sides of a fold ({len(shared)} in all are)")
+    own = None if encoder is None else clone(encoder)
+    if own is None:
+        X_train, X_held_out = rows_of(X, train), rows_of(X, held_out)
+    else:
+        X_train = own.fit_transform(rows_of(X, train), labels[train], groups=families[train])
+        X_held_out = own.transform(rows_of(X, held_out))
+    encoded = EncodedFold(
+        train=train,
+        held_out=held_out,
+        X_train=np.asarray(X_train, dtype=np.float32),
+        X_held_out=np.asarray(X_held_out, dtype=np.float32),
+    )
+    return encoded, own
+
+
+def encode_folds(
+    X: Any, y: ArrayLike, *, groups: ArrayLike, folds: Sequence[Fold], encoder: Any = None
+) -> list[EncodedFold]:
+    """Return the matrices of all folds at once; see `encode_fold`."""
+    return [encode_fold(X, y, groups=groups, fold=fold, encoder=encoder)[0] for fold in folds]
+
+
+def predict_fold(
+    estimator: Any, fold: EncodedFold, *, y: ArrayLike, questions: ArrayLike, groups: ArrayLike
+) -> FoldPrediction:
+    """Fit a clone on the training rows of a fold and predict the rows held out.
+
+    Parameters
+    ----------
+    estimator : RowClassifier
+    fold : EncodedFold
+    y, questions, groups : array of int, shape (n_rows,)
+        Of all rows, whose positions the fold holds.
+    """
+    labels, ids, families = np.asarray(y), np.asarray(questions), np.asarray(groups)
+    begun = perf_counter()
+    model = clone(estimator).fit(
+        fold.X_train, labels[fold.train], groups=families[fold.train], questions=ids[fold.train]
+    )
+    prob = model.predict_proba(fold.X_held_out, questions=ids[fold.held_out])[:, 1]
+    return FoldPrediction(prob=np.asarray(prob, dtype=np.float64), fit_s=perf_counter() - begun, model=model)
 
 
 def out_of_fold(
@@ -85,7 +129,8 @@ def out_of_fold(
     *,
     questions: ArrayLike,
     groups: ArrayLike,
-    folds: Sequence[EncodedFold],
+    folds: Iterable[EncodedFold],
+    predict: PredictFold = predict_fold,
 ) -> OutOfFold:
     """Return predictions for the rows that some fold holds out, each by a clone fitted on that fold's rows.
 
@@ -95,18 +140,18 @@ def out_of_fold(
     y : array of int, shape (n_rows,)
         1 where the option is right.
     questions, groups : array of int, shape (n_rows,)
-    folds : sequence of EncodedFold
+    folds : iterable of EncodedFold
         A partition of the rows, or one split that holds out a part of them.
+    predict : callable
+        Fits a fold, or reads what was fitted before.
     """
-    labels, ids, families = np.asarray(y), np.asarray(questions), np.asarray(groups)
-    prob, number = np.full(len(labels), np.nan), np.full(len(labels), -1, dtype=np.int64)
+    n_rows = len(np.asarray(y))
+    prob, number, seconds = np.full(n_rows, np.nan), np.full(n_rows, -1, dtype=np.int64), 0.0
     for k, fold in enumerate(folds):
-        fitted = clone(estimator).fit(
-            fold.X_train, labels[fold.train], groups=families[fold.train], questions=ids[fold.train]
-        )
-        prob[fold.held_out] = fitted.predict_proba(fold.X_held_out, questions=ids[fold.held_out])[:, 1]
-        number[fold.held_out] = k
-    return OutOfFold(prob=prob, fold=number)
+        found = predict(estimator, fold, y=y, questions=questions, groups=groups)
+        prob[fold.held_out], number[fold.held_out] = found.prob, k
+        seconds += found.fit_s
+    return OutOfFold(prob=prob, fold=number, fit_s=seconds)
 
 
 def rows_of(X: Any, rows: NDArray[np.intp]) -> Any:

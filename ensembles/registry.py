@@ -35,28 +35,31 @@ class Member:
 
     make: Make
     suggest: Callable[[Trial], dict[str, Any]]
+    complexity: Callable[[Mapping[str, Any]], float]
+    """Orders parameters of one member from simple to complex."""
     defaults: Mapping[str, Any]
 
 
+def _member(kind: Any, *, make: Make | None = None) -> Member:
+    """Return the member of a module, with another ``make`` where two kinds share a space."""
+    return Member(
+        make=make or kind.make, suggest=kind.suggest, complexity=kind.complexity, defaults=kind.DEFAULTS
+    )
+
+
 MEMBERS: Mapping[str, Member] = {
-    "decision_tree": Member(make=tree.make, suggest=tree.suggest, defaults=tree.DEFAULTS),
-    "random_forest": Member(make=forest.make, suggest=forest.suggest, defaults=forest.DEFAULTS),
-    "xgboost": Member(make=xgb.make, suggest=xgb.suggest, defaults=xgb.DEFAULTS),
-    "lightgbm": Member(make=lgbm.make, suggest=lgbm.suggest, defaults=lgbm.DEFAULTS),
-    "forest_of_xgboost": Member(
-        make=forest_of_xgb.make, suggest=forest_of_xgb.suggest, defaults=forest_of_xgb.DEFAULTS
-    ),
-    "extra_trees": Member(make=extra_trees.make, suggest=extra_trees.suggest, defaults=extra_trees.DEFAULTS),
-    "xgboost_parallel_trees": Member(
-        make=xgb_parallel.make, suggest=xgb_parallel.suggest, defaults=xgb_parallel.DEFAULTS
-    ),
-    "xgboost_ranker": Member(make=rankers.make_xgb, suggest=xgb.suggest, defaults=xgb.DEFAULTS),
-    "lightgbm_ranker": Member(make=rankers.make_lgbm, suggest=lgbm.suggest, defaults=lgbm.DEFAULTS),
-    "conditional_logit": Member(
-        make=conditional_logit.make, suggest=conditional_logit.suggest, defaults=conditional_logit.DEFAULTS
-    ),
-    "neighbours": Member(make=neighbours.make, suggest=neighbours.suggest, defaults=neighbours.DEFAULTS),
-    "linear": Member(make=linear.make, suggest=linear.suggest, defaults=linear.DEFAULTS),
+    "decision_tree": _member(tree),
+    "random_forest": _member(forest),
+    "xgboost": _member(xgb),
+    "lightgbm": _member(lgbm),
+    "forest_of_xgboost": _member(forest_of_xgb),
+    "extra_trees": _member(extra_trees),
+    "xgboost_parallel_trees": _member(xgb_parallel),
+    "xgboost_ranker": _member(xgb, make=rankers.make_xgb),
+    "lightgbm_ranker": _member(lgbm, make=rankers.make_lgbm),
+    "conditional_logit": _member(conditional_logit),
+    "neighbours": _member(neighbours),
+    "linear": _member(linear),
 }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensembles.choice import credit, question_log_loss, question_probabilities
-from ensembles.oof import EncodedFold
+from ensembles.oof import EncodedFold, PredictFold
 from ensembles.registry import Make
 
 
@@ -34,9 +34,14 @@ class Judged:
     prob: NDArray[np.float64] | None = None
     """(n_rows,) out-of-fold probabilities, NaN where no fold judges; None if stopped or failed."""
     accuracy: float | None = None
+    standard_error: float | None = None
+    """Of the mean log-loss, with questions clustered by family."""
     error: str | None = None
     """Why a fit raised."""
-    seconds: float = 0.0
+    out_of_time: bool = False
+    """Whether it was stopped since the next fold would have ended after the deadline."""
+    fit_s: float = 0.0
+    """Seconds of its fits, those kept from before included."""
 
 
 def judge(
@@ -45,7 +50,9 @@ def judge(
     *,
     rows: Rows,
     folds: Sequence[EncodedFold],
+    predict: PredictFold,
     limits: Sequence[float] = (),
+    deadline: float | None = None,
     seed: int,
     n_jobs: int = 1,
 ) -> Judged:
@@ -58,42 +65,63 @@ def judge(
     params : mapping
     rows : Rows
     folds : sequence of EncodedFold
+    predict : callable
+        `ensembles.oof.predict_fold`, or that of a store.
     limits : sequence of float
         Per fold, the running log-loss above which there is no point in going on; empty for none. Nothing is
         stopped at the last fold.
+    deadline : float, optional
+        Reading of `time.perf_counter` after which no fold should end; a fold is not begun that would, at
+        the pace of the slowest so far.
     seed : int
     n_jobs : int
         Threads of a fit.
     """
-    begun = perf_counter()
     losses: list[float] = []
     credits: list[float] = []
+    families: list[int] = []
     running: list[float] = []
     oof = np.full(len(rows.y), np.nan)
+    fit_s = slowest = 0.0
     for step, fold in enumerate(folds):
+        if deadline is not None and perf_counter() + slowest > deadline:
+            return Judged(running=tuple(running), out_of_time=True, fit_s=fit_s)
         held = rows.questions[fold.held_out]
         try:
             estimator = make(params, seed=seed, n_jobs=n_jobs)
-            estimator.fit(
-                fold.X_train,
-                rows.y[fold.train],
-                groups=rows.groups[fold.train],
-                questions=rows.questions[fold.train],
-            )
-            score = estimator.predict_proba(fold.X_held_out, questions=held)[:, 1]
-            prob = question_probabilities(score, held)
+            found = predict(estimator, fold, y=rows.y, questions=rows.questions, groups=rows.groups)
+            prob = question_probabilities(found.prob, held)
         except (ValueError, FloatingPointError) as error:
             told = f"{type(error).__name__}: {error}"
-            return Judged(running=tuple(running), error=told, seconds=perf_counter() - begun)
+            return Judged(running=tuple(running), error=told, fit_s=fit_s)
         losses += question_log_loss(prob, held, rows.y[fold.held_out]).tolist()
         credits += credit(prob, held, rows.y[fold.held_out]).tolist()
-        oof[fold.held_out] = score
+        families += rows.groups[fold.held_out][np.unique(held, return_index=True)[1]].tolist()
+        oof[fold.held_out] = found.prob
+        fit_s, slowest = fit_s + found.fit_s, max(slowest, found.fit_s)
         running.append(float(np.mean(losses)))
         if step < len(folds) - 1 and limits and running[-1] > limits[step]:
-            return Judged(running=tuple(running), seconds=perf_counter() - begun)
+            return Judged(running=tuple(running), fit_s=fit_s)
     return Judged(
         running=tuple(running),
         prob=oof,
         accuracy=float(np.mean(credits)),
-        seconds=perf_counter() - begun,
+        standard_error=clustered_error(np.array(losses), np.array(families)),
+        fit_s=fit_s,
     )
+
+
+def clustered_error(values: NDArray[np.float64], clusters: NDArray[Any]) -> float:
+    """Return the standard error of the mean of values whose clusters, not they, are independent.
+
+    References
+    ----------
+    Liang, K.-Y., Zeger, S. L. (1986). Longitudinal data analysis using generalized linear models. With one
+    constant; the factor n / (n - 1) is of the clusters.
+    """
+    _, index = np.unique(clusters, return_inverse=True)
+    sums = np.bincount(index, weights=values - values.mean())
+    n_clusters = len(sums)
+    if n_clusters < 2:
+        return float("nan")
+    return float(np.sqrt(n_clusters / (n_clusters - 1) * (sums**2).sum()) / len(values))

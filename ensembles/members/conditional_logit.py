@@ -121,3 +121,8 @@ def make(params: Mapping[str, Any], *, seed: int, n_jobs: int) -> UtilityClassif
 def suggest(trial: Trial) -> dict[str, Any]:
     """Draw from the search space."""
     return {"penalty": trial.suggest_float("penalty", 0.1, 1000.0, log=True)}
+
+
+def complexity(params: Mapping[str, Any]) -> float:
+    """Return the inverse of the penalty."""
+    return 1.0 / float(params["penalty"])

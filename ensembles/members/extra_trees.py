@@ -22,3 +22,8 @@ def suggest(trial: Trial) -> dict[str, Any]:
         "max_features": trial.suggest_float("max_features", 0.05, 0.6, log=True),
         "min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 40, log=True),
     }
+
+
+def complexity(params: Mapping[str, Any]) -> float:
+    """Return how small a leaf may be: the inverse of its rows."""
+    return 1.0 / float(params["min_samples_leaf"])

@@ -28,3 +28,8 @@ def suggest(trial: Trial) -> dict[str, Any]:
         "min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 40, log=True),
         "max_samples": trial.suggest_float("max_samples", 0.4, 0.9),
     }
+
+
+def complexity(params: Mapping[str, Any]) -> float:
+    """Return how small a leaf may be: the inverse of its rows."""
+    return 1.0 / float(params["min_samples_leaf"])

@@ -111,6 +111,11 @@ def suggest(trial: Trial) -> dict[str, Any]:
     }
 
 
+def complexity(params: Mapping[str, Any]) -> float:
+    """Return the most leaves of all trees."""
+    return float(params["n_members"] * xgb.complexity(params))
+
+
 def _bag(
     families: NDArray[np.intp], labels: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.float64]:

@@ -43,3 +43,8 @@ def suggest(trial: Trial) -> dict[str, Any]:
         "colsample_bytree": trial.suggest_float("colsample_bytree", 0.15, 0.9),
         "reg_lambda": trial.suggest_float("reg_lambda", 0.3, 30.0, log=True),
     }
+
+
+def complexity(params: Mapping[str, Any]) -> float:
+    """Return the most leaves that the trees may have together."""
+    return float(params["n_estimators"] * params["num_leaves"])

@@ -28,3 +28,8 @@ def make(params: Mapping[str, Any], *, seed: int, n_jobs: int) -> RowClassifier:
 def suggest(trial: Trial) -> dict[str, Any]:
     """Draw from the search space."""
     return {"C": trial.suggest_float("C", 1e-4, 10.0, log=True)}
+
+
+def complexity(params: Mapping[str, Any]) -> float:
+    """Return the inverse of the penalty."""
+    return float(params["C"])

@@ -68,3 +68,8 @@ def make(params: Mapping[str, Any], *, seed: int, n_jobs: int) -> RowClassifier:
 def suggest(trial: Trial) -> dict[str, Any]:
     """Draw from the search space."""
     return {"n_neighbors": trial.suggest_int("n_neighbors", 5, 200, log=True)}
+
+
+def complexity(params: Mapping[str, Any]) -> float:
+    """Return how local a vote is: the inverse of the number of neighbours."""
+    return 1.0 / float(params["n_neighbors"])

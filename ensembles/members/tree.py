@@ -22,3 +22,8 @@ def suggest(trial: Trial) -> dict[str, Any]:
         "max_depth": trial.suggest_int("max_depth", 2, 14),
         "min_samples_leaf": trial.suggest_int("min_samples_leaf", 2, 200, log=True),
     }
+
+
+def complexity(params: Mapping[str, Any]) -> float:
+    """Return the most leaves that the depth allows."""
+    return float(2 ** params["max_depth"])

@@ -42,3 +42,8 @@ def suggest(trial: Trial) -> dict[str, Any]:
         "colsample_bytree": trial.suggest_float("colsample_bytree", 0.15, 0.9),
         "reg_lambda": trial.suggest_float("reg_lambda", 0.3, 30.0, log=True),
     }
+
+
+def complexity(params: Mapping[str, Any]) -> float:
+    """Return the most leaves that number and depth of the trees allow."""
+    return float(params["n_estimators"] * 2 ** params["max_depth"])

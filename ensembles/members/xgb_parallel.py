@@ -8,8 +8,8 @@ families would spoil.
 from collections.abc import Mapping
 from typing import Any
 
+from ensembles.members import xgb
 from ensembles.members.rows import RowClassifier
-from ensembles.members.xgb import booster
 from ensembles.space import Trial
 
 DEFAULTS: Mapping[str, Any] = {
@@ -26,7 +26,7 @@ DEFAULTS: Mapping[str, Any] = {
 
 def make(params: Mapping[str, Any], *, seed: int, n_jobs: int) -> RowClassifier:
     """Return an unfitted XGBoost with ``num_parallel_tree`` trees a round and ``n_jobs`` threads."""
-    return RowClassifier(booster({**DEFAULTS, **params}, seed=seed, n_jobs=n_jobs))
+    return RowClassifier(xgb.booster({**DEFAULTS, **params}, seed=seed, n_jobs=n_jobs))
 
 
 def suggest(trial: Trial) -> dict[str, Any]:
@@ -40,3 +40,8 @@ def suggest(trial: Trial) -> dict[str, Any]:
         "colsample_bynode": trial.suggest_float("colsample_bynode", 0.05, 0.8, log=True),
         "reg_lambda": trial.suggest_float("reg_lambda", 0.3, 30.0, log=True),
     }
+
+
+def complexity(params: Mapping[str, Any]) -> float:
+    """Return the most leaves of all trees."""
+    return float(params["num_parallel_tree"] * xgb.complexity(params))

@@ -74,7 +74,7 @@ def fit_figure(ground: Ground, progress: Progress) -> Figure:
     progress.stage("encode")
     encoded = encode(ground)
     oof_folds = folds if ground.folds is ground.oof_folds else _oof_folds(ground, progress)
-    methods = _fit_methods(ground, encoded, params, oof_folds, progress, tuning=tuning)
+    methods = _fit_methods(ground, encoded, params, oof_folds, progress)
     curves = fit_curves(ground, encoded, params, progress, blocks=blocks)
     ablation = []
     if ground.spec.ablation:
@@ -94,7 +94,7 @@ def refit_figure(ground: Ground, params: Mapping[str, Mapping[str, Any]], progre
     """Fit the same methods with the same parameters on another ground: nothing is tuned again."""
     progress.stage("encode, families removed")
     encoded = encode(ground)
-    methods = _fit_methods(ground, encoded, params, _oof_folds(ground, progress), progress, tuning={})
+    methods = _fit_methods(ground, encoded, params, _oof_folds(ground, progress), progress)
     return Figure(tag=ground.tag, methods=methods)
 
 
@@ -139,8 +139,6 @@ def _fit_methods(
     params: Mapping[str, Mapping[str, Any]],
     folds: Callable[[], FoldMatrices],
     progress: Progress,
-    *,
-    tuning: Mapping[str, Facts],
 ) -> dict[str, Facts]:
     """Fit members, then stacks on their out-of-fold predictions, then what needs no fit."""
     blocks = blocks_without_llava(ground)
@@ -172,7 +170,6 @@ def _fit_methods(
             member=kinds[name],
             params=params[kinds[name]],
             blocks=ground.blocks if name in LEVEL0_WITH_LLAVA else blocks,
-            tuned=tuning.get(name),
         )
         facts = methods[name]
         level0.append(

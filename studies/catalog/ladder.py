@@ -4,7 +4,7 @@ A method that fails is kept: its error is recorded and chance is written in its 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from time import perf_counter
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ensembles.choice import question_probabilities
 from ensembles.oof import out_of_fold
+from ensembles.oof_store import OofStore
 from ensembles.registry import MEMBERS
 from ensembles.tuning import tune
 from llava_core.errors import InputError
@@ -24,7 +25,7 @@ from studies.rundir import Facts
 
 LADDER = ("decision_tree", "random_forest", "xgboost", "lightgbm", "forest_of_xgboost")
 OOF = "oof"
-"""Folder of out-of-fold predictions."""
+"""Folder of out-of-fold predictions, those that tuning kept included."""
 Params = Mapping[str, Any]
 
 
@@ -69,6 +70,11 @@ def chance(ground: Ground) -> NDArray[np.float64]:
     return np.asarray(1.0 / sizes[ground.scored.questions], dtype=np.float64)
 
 
+def oof_store(ground: Ground) -> OofStore:
+    """Return the run's store of out-of-fold predictions."""
+    return OofStore(ground.run.path / OOF / "folds")
+
+
 def tune_member(
     ground: Ground,
     name: str,
@@ -95,7 +101,7 @@ def tune_member(
     spec, rows = ground.spec, ground.fitted
     if spec.trials == 0:
         return {"params": dict(MEMBERS[name].defaults), "n_trials": 0, "seconds": 0.0, "journal": None}
-    journal, oof = f"optuna/{name}.journal", ground.place(OOF, name, ".npy")
+    journal = f"optuna/{name}.journal"
 
     def do() -> Facts:
         (ground.run.path / "optuna").mkdir(exist_ok=True)
@@ -113,16 +119,19 @@ def tune_member(
                 n_trials=spec.trials,
                 seed=spec.seed,
                 storage=ground.run.path / journal,
+                store=oof_store(ground),
                 n_jobs=spec.jobs,
                 progress=tick,
                 timeout_s=spec.tune_timeout_s,
             )
         except ValueError as error:
             return {"params": dict(MEMBERS[name].defaults), "journal": journal, "error": str(error)}
-        facts: Facts = {field.name: getattr(tuned, field.name) for field in fields(tuned)}
-        prob = facts.pop("oof_prob")
-        _save_array(ground, oof, prob)
-        return {**facts, "oof": oof, "seconds": perf_counter() - begun, "journal": journal}
+        facts = {field.name: getattr(tuned, field.name) for field in fields(tuned)}
+        for left_out in ("oof_prob", "oof_fit_s"):
+            del facts[left_out]
+        facts["one_standard_error"] = asdict(tuned.one_standard_error)
+        facts["at_edge"] = [asdict(parameter) for parameter in tuned.at_edge]
+        return {**facts, "seconds": perf_counter() - begun, "journal": journal}
 
     return ground.step(
         f"tune.{name}",
@@ -142,11 +151,11 @@ def predict_out_of_fold(
     member: str,
     params: Params,
     blocks: Sequence[str],
-    tuned: Facts | None = None,
 ) -> tuple[NDArray[np.float64], float]:
     """Return a member's probabilities for the fitted rows, by models that did not see them, and the seconds.
 
-    NaN where no fold of `Ground.oof_folds` judges the row.
+    NaN where no fold of `Ground.oof_folds` judges the row. What tuning or another stack has predicted on the
+    same folds is read, not fitted again.
 
     Parameters
     ----------
@@ -159,25 +168,22 @@ def predict_out_of_fold(
         Key of `ensembles.registry.MEMBERS`.
     params : mapping
     blocks : sequence of str
-    tuned : mapping, optional
-        Facts of `tune_member` on the same folds, blocks and parameters: what it kept is not fitted again.
     """
-    if tuned is not None and tuned.get("oof") and ground.folds is ground.oof_folds:
-        kept = ground.run.path / tuned["oof"]
-        if kept.is_file():
-            return np.load(kept), float(tuned["oof_fit_s"])
     path = ground.place(OOF, name, ".npy")
 
     def do() -> Facts:
-        encoded = folds().of(blocks)
-        begun = perf_counter()
-        estimator = MEMBERS[member].make(params, seed=ground.spec.seed, n_jobs=ground.spec.jobs)
-        rows = ground.fitted
-        prob = out_of_fold(
-            estimator, rows.y, questions=rows.questions, groups=rows.groups, folds=encoded
-        ).prob
-        _save_array(ground, path, prob)
-        return {"seconds": perf_counter() - begun}
+        rows, file = ground.fitted, ground.run.path / path
+        found = out_of_fold(
+            MEMBERS[member].make(params, seed=ground.spec.seed, n_jobs=ground.spec.jobs),
+            rows.y,
+            questions=rows.questions,
+            groups=rows.groups,
+            folds=folds().of(blocks),
+            predict=oof_store(ground).predict_fold,
+        )
+        file.parent.mkdir(exist_ok=True)
+        np.save(file, found.prob)
+        return {"seconds": found.fit_s}
 
     facts = ground.step(
         f"oof.{name}", do, outputs=[path], member=member, params=dict(params), blocks=list(blocks)
@@ -246,9 +252,3 @@ def fit_member(
         params=dict(params),
         blocks=list(blocks),
     )
-
-
-def _save_array(ground: Ground, path: str, array: NDArray[np.float64]) -> None:
-    file = ground.run.path / path
-    file.parent.mkdir(exist_ok=True)
-    np.save(file, array)

@@ -17,7 +17,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, cross_validate
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from ensembles import tuning
+from ensembles import search
 from ensembles.choice import credit, question_probabilities
 from ensembles.oof import encode_folds, out_of_fold
 from ensembles.persist import load_model, save_model
@@ -234,7 +234,7 @@ def test_trials_that_a_killed_process_proposed_are_done_and_not_lost(
         )  # fmt: skip
 
     whole = study("whole")
-    told = tuning._tell
+    told = search.tell
     calls: list[int] = []
 
     def tell(*arguments) -> None:
@@ -243,7 +243,7 @@ def test_trials_that_a_killed_process_proposed_are_done_and_not_lost(
             raise KeyboardInterrupt
         told(*arguments)
 
-    monkeypatch.setattr(tuning, "_tell", tell)
+    monkeypatch.setattr(search, "tell", tell)
     with pytest.raises(KeyboardInterrupt):
         study("killed")
     again = study("killed")

@@ -1,0 +1,118 @@
+"""Out-of-fold predictions that last: one place that stacks, greedy selection, calibration and tuning read.
+
+An entry is what one estimator says of one fold. Its key is the SHA-256 of all that the prediction depends
+on: the fold's matrices and rows, their labels, questions and families, the estimator's kind, parameters and
+seed. The number of workers is no part of it, since no prediction depends on that. Entries are files
+``KEY.npz`` without pickle, written beside their place and renamed, so that any number of processes may share
+a folder; without a folder they are kept in memory.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ensembles.oof import EncodedFold, FoldPrediction, predict_fold
+
+
+class OofStore:
+    """Keeps predictions of folds and fits only what is not kept.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Folder, made when the first entry is written; entries are kept in memory without one.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self._entries: dict[str, FoldPrediction] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return where the entries are; those in memory stay with this process."""
+        return {"path": None if self.path is None else str(self.path)}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__init__(None if state["path"] is None else Path(state["path"]))  # type: ignore[misc]
+
+    def predict_fold(
+        self, estimator: Any, fold: EncodedFold, *, y: ArrayLike, questions: ArrayLike, groups: ArrayLike
+    ) -> FoldPrediction:
+        """Return what is kept, or fit, keep and return; see `ensembles.oof.predict_fold`.
+
+        Raises
+        ------
+        ValueError
+            If the entry's file is not whole.
+        """
+        key = entry_key(estimator, fold, y=y, questions=questions, groups=groups)
+        kept = self._read(key)
+        if kept is not None:
+            return kept
+        found = predict_fold(estimator, fold, y=y, questions=questions, groups=groups)
+        self._write(key, found)
+        return found
+
+    def _read(self, key: str) -> FoldPrediction | None:
+        if self.path is None:
+            return self._entries.get(key)
+        file = self.path / f"{key}.npz"
+        if not file.is_file():
+            return None
+        try:
+            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as entry:
+                return FoldPrediction(prob=entry["prob"], fit_s=float(entry["fit_s"]))
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise ValueError(f"{file} is no whole entry of out-of-fold predictions: {error}") from error
+
+    def _write(self, key: str, found: FoldPrediction) -> None:
+        if self.path is None:
+            self._entries[key] = FoldPrediction(prob=found.prob, fit_s=found.fit_s)
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        draft = self.path / f".{key}.{os.getpid()}.npz"
+        try:
+            np.savez(draft, prob=found.prob, fit_s=found.fit_s)
+            draft.replace(self.path / f"{key}.npz")
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def entry_key(
+    estimator: Any, fold: EncodedFold, *, y: ArrayLike, questions: ArrayLike, groups: ArrayLike
+) -> str:
+    """Return the key of what an estimator says of a fold: features, split, parameters and seed."""
+    digest = hashlib.sha256(json.dumps(_told(estimator), sort_keys=True).encode())
+    for array in (fold.X_train, fold.X_held_out, fold.train, fold.held_out):
+        _add(digest, array)
+    for of_rows in (y, questions, groups):
+        _add(digest, np.asarray(of_rows)[fold.train])
+    _add(digest, np.asarray(questions)[fold.held_out])
+    return digest.hexdigest()
+
+
+def _told(value: Any) -> Any:
+    """Return an estimator as plain values, the number of its workers left out."""
+    if hasattr(value, "get_params"):
+        params = value.get_params(deep=False)
+        return [
+            f"{type(value).__module__}.{type(value).__qualname__}",
+            {name: _told(param) for name, param in params.items() if name != "n_jobs"},
+        ]
+    if isinstance(value, Mapping):
+        return {str(name): _told(item) for name, item in value.items() if name != "n_jobs"}
+    if isinstance(value, list | tuple):
+        return [_told(item) for item in value]
+    return repr(value)
+
+
+def _add(digest: Any, array: np.ndarray[Any, Any]) -> None:
+    whole = np.ascontiguousarray(array)
+    digest.update(f"{whole.dtype.str}{whole.shape}".encode())
+    digest.update(whole.data.cast("B") if whole.size else b"")
