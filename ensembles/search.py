@@ -137,7 +137,10 @@ def open_storage(storage: Path | str) -> Any:
     from optuna.storages.journal import JournalFileBackend
 
     if isinstance(storage, str):
-        return RDBStorage(storage)
+        from sqlalchemy.pool import NullPool
+
+        # A worker that is idle, or done, holds no connection.
+        return RDBStorage(storage, engine_kwargs={"poolclass": NullPool})
     return JournalStorage(JournalFileBackend(str(storage)))
 
 

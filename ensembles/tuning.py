@@ -164,6 +164,8 @@ def tune(
     if share is None:
         run_rounds(search, n_jobs=n_jobs, deadline=deadline, progress=progress)
     else:
+        # First the study and, in a new database, its tables: whoever reads the search opens them.
+        open_study(search)
         save_search(search, share)
         run_shared(search, n_jobs=n_jobs, deadline=deadline, progress=progress)
     return _outcome(search, reproducible=share is None and timeout_s is None, n_jobs=n_jobs)
