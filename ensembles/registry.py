@@ -38,24 +38,30 @@ class Member:
     complexity: Callable[[Mapping[str, Any]], float]
     """Orders parameters of one member from simple to complex."""
     defaults: Mapping[str, Any]
+    takes_device: bool
+    """Whether ``device`` is a parameter: "cpu", or "cuda" where XGBoost was built for it."""
 
 
-def _member(kind: Any, *, make: Make | None = None) -> Member:
+def _member(kind: Any, *, make: Make | None = None, takes_device: bool = False) -> Member:
     """Return the member of a module, with another ``make`` where two kinds share a space."""
     return Member(
-        make=make or kind.make, suggest=kind.suggest, complexity=kind.complexity, defaults=kind.DEFAULTS
+        make=make or kind.make,
+        suggest=kind.suggest,
+        complexity=kind.complexity,
+        defaults=kind.DEFAULTS,
+        takes_device=takes_device,
     )
 
 
 MEMBERS: Mapping[str, Member] = {
     "decision_tree": _member(tree),
     "random_forest": _member(forest),
-    "xgboost": _member(xgb),
+    "xgboost": _member(xgb, takes_device=True),
     "lightgbm": _member(lgbm),
-    "forest_of_xgboost": _member(forest_of_xgb),
+    "forest_of_xgboost": _member(forest_of_xgb, takes_device=True),
     "extra_trees": _member(extra_trees),
-    "xgboost_parallel_trees": _member(xgb_parallel),
-    "xgboost_ranker": _member(xgb, make=rankers.make_xgb),
+    "xgboost_parallel_trees": _member(xgb_parallel, takes_device=True),
+    "xgboost_ranker": _member(xgb, make=rankers.make_xgb, takes_device=True),
     "lightgbm_ranker": _member(lgbm, make=rankers.make_lgbm),
     "conditional_logit": _member(conditional_logit),
     "neighbours": _member(neighbours),

@@ -6,11 +6,10 @@ there. So a number of trials gives one study, however many workers execute a rou
 killed goes on with the trials that it had proposed.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
+from time import time
 from typing import Any
 
 import numpy as np
@@ -45,6 +44,12 @@ class Search:
     study_name: str
     store: OofStore
     """Where the predictions of every complete trial are kept."""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters that are not searched."""
+
+    def whole(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a trial drew, beside the defaults and what is fixed."""
+        return {**self.kind.defaults, **params, **self.fixed}
 
     @property
     def kind(self) -> Member:
@@ -63,38 +68,43 @@ def run_rounds(
     n_jobs : int
         Trials of a round that run at the same time, each on one thread.
     deadline : float, optional
-        Reading of `time.perf_counter` after which no fold should end; the defaults are judged all the same.
+        Reading of `time.time` after which no fold should end; the defaults are judged all the same.
     progress : callable, optional
         Called with (trials done, trials in all).
     """
     study, longest = open_study(search), 0.0
     while (n_done := n_finished(study)) < search.n_trials:
         first = n_done - n_done % ROUND
-        if deadline is not None and first and perf_counter() + longest > deadline:
+        if deadline is not None and first and time() + longest > deadline:
             return
-        begun = perf_counter()
+        begun = time()
         proposed = _propose(study, search, range(first, min(first + ROUND, search.n_trials)))
         limits = limits_of(study, before=first, n_folds=len(search.folds))
         judged = Parallel(n_jobs=n_jobs, prefer="threads")(
-            delayed(judge_one(search, limits, deadline if trial.number else None))(params)
+            delayed(judge_one)(search, params, limits=limits, deadline=deadline if trial.number else None)
             for trial, params in proposed
         )
         for (trial, _), found in zip(proposed, judged, strict=True):
             tell(study, trial, found)
         if any(found.out_of_time for found in judged):
             return
-        longest = max(longest, perf_counter() - begun)
+        longest = max(longest, time() - begun)
         if progress is not None:
             progress(n_finished(study), search.n_trials)
 
 
 def judge_one(
-    search: Search, limits: Sequence[float], deadline: float | None = None, n_jobs: int = 1
-) -> Callable[..., Judged]:
-    """Return the function that judges parameters on the folds of a search."""
-    return partial(
-        judge,
+    search: Search,
+    params: Mapping[str, Any],
+    *,
+    limits: Sequence[float] = (),
+    deadline: float | None = None,
+    n_jobs: int = 1,
+) -> Judged:
+    """Return what `ensembles.trial.judge` says of parameters on the folds of a search."""
+    return judge(
         search.kind.make,
+        search.whole(params),
         rows=search.rows,
         folds=search.folds,
         predict=search.store.predict_fold,

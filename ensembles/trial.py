@@ -5,7 +5,7 @@ So a trial can run anywhere: in a thread, in another process, on another host.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from time import perf_counter
+from time import time
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ def judge(
         Per fold, the running log-loss above which there is no point in going on; empty for none. Nothing is
         stopped at the last fold.
     deadline : float, optional
-        Reading of `time.perf_counter` after which no fold should end; a fold is not begun that would, at
+        Reading of `time.time` after which no fold should end; a fold is not begun that would, at
         the pace of the slowest so far.
     seed : int
     n_jobs : int
@@ -84,7 +84,7 @@ def judge(
     oof = np.full(len(rows.y), np.nan)
     fit_s = slowest = 0.0
     for step, fold in enumerate(folds):
-        if deadline is not None and perf_counter() + slowest > deadline:
+        if deadline is not None and time() + slowest > deadline:
             return Judged(running=tuple(running), out_of_time=True, fit_s=fit_s)
         held = rows.questions[fold.held_out]
         try:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import time
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,7 @@ def tune(
     seed: int,
     storage: Path | str,
     encoder: Any = None,
+    fixed: Mapping[str, Any] | None = None,
     store: OofStore | None = None,
     share: Path | None = None,
     study_name: str | None = None,
@@ -117,6 +118,8 @@ def tune(
         Journal file, made if it is not there, or URL of a database that Optuna can use.
     encoder : transformer, optional
         See `ensembles.oof.encode_fold`.
+    fixed : mapping, optional
+        Parameters that are not searched, e.g. ``{"device": "cuda"}`` for members of XGBoost.
     store : OofStore, optional
         Keeps the predictions of every complete trial; in memory by default.
     share : Path, optional
@@ -148,7 +151,7 @@ def tune(
     if n_trials < 1:
         raise ValueError(f"got {n_trials} trials, expected 1 or more")
     check_rows(y, questions=questions, groups=groups)
-    deadline = None if timeout_s is None else perf_counter() + timeout_s
+    deadline = None if timeout_s is None else time() + timeout_s
     done = [fold for fold in folds if isinstance(fold, EncodedFold)]
     raw = [fold for fold in folds if not isinstance(fold, EncodedFold)]
     search = Search(
@@ -160,6 +163,7 @@ def tune(
         storage=storage,
         study_name=study_name or member,
         store=store or OofStore(),
+        fixed=fixed or {},
     )
     if share is None:
         run_rounds(search, n_jobs=n_jobs, deadline=deadline, progress=progress)
@@ -181,10 +185,10 @@ def _outcome(search: Search, *, reproducible: bool, n_jobs: int) -> Tuned:
         told = next((t.user_attrs["error"] for t in reversed(ended) if "error" in t.user_attrs), "none")
         raise ValueError(f"no trial of {search.member} could be fitted; the last error: {told}")
     best, defaults = min(complete, key=lambda trial: (trial.value, trial.number)), known[0]
-    kept = judge_one(search, (), n_jobs=n_jobs)(best.params)
+    kept = judge_one(search, best.params, n_jobs=n_jobs)
     assert kept.prob is not None, "what was fitted once is fitted again"
     return Tuned(
-        params={**search.kind.defaults, **best.params},
+        params=search.whole(best.params),
         inner_log_loss=float(best.value),
         standard_error=float(best.user_attrs["standard_error"]),
         inner_accuracy=float(best.user_attrs["accuracy"]),
@@ -205,11 +209,10 @@ def _outcome(search: Search, *, reproducible: bool, n_jobs: int) -> Tuned:
 def _one_standard_error(search: Search, complete: Sequence[Any], best: Any) -> OneStandardError:
     limit = best.value + best.user_attrs["standard_error"]
     within = [trial for trial in complete if trial is best or trial.value <= limit]
-    defaults = search.kind.defaults
-    simplest = min(within, key=lambda t: (search.kind.complexity({**defaults, **t.params}), t.number))
+    simplest = min(within, key=lambda t: (search.kind.complexity(search.whole(t.params)), t.number))
     return OneStandardError(
         trial=simplest.number,
-        params={**defaults, **simplest.params},
+        params=search.whole(simplest.params),
         inner_log_loss=float(simplest.value),
         n_within=len(within),
     )

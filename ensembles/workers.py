@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic, perf_counter, sleep
+from time import monotonic, sleep, time
 from typing import Any
 
 import numpy as np
@@ -54,16 +54,17 @@ def run_shared(
     n_jobs : int
         Threads of a fit.
     deadline : float, optional
-        Reading of `time.perf_counter` after which no trial is claimed or waited for.
+        Reading of `time.time` after which no trial is claimed or waited for.
     progress : callable, optional
         Called with (trials done, trials in all).
     """
     study = open_study(search)
+    study.set_user_attr(CLOSED, False)
     while (missing := search.n_trials - len(counted(study))) > 0 or _open_trials(study):
         for _ in range(missing):
             study.enqueue_trial({})
         join(search, n_jobs=n_jobs, deadline=deadline, progress=progress)
-        if deadline is not None and perf_counter() > deadline:
+        if deadline is not None and time() > deadline:
             break
     study.set_user_attr(CLOSED, True)
 
@@ -83,13 +84,18 @@ def join(
         If the study is not in the storage.
     """
     study, n_run, others = _load(search), 0, _Watch()
-    while CLOSED not in study.user_attrs and (deadline is None or perf_counter() < deadline):
+    while not study.user_attrs.get(CLOSED) and (deadline is None or time() < deadline):
         trial = _claim(study, search)
         if trial is not None:
             with _beating(trial):
                 limits = limits_of(study, before=None, n_folds=len(search.folds))
-                judge = judge_one(search, limits, deadline if trial.number else None, n_jobs)
-                found = judge(search.kind.suggest(trial))
+                found = judge_one(
+                    search,
+                    search.kind.suggest(trial),
+                    limits=limits,
+                    deadline=deadline if trial.number else None,
+                    n_jobs=n_jobs,
+                )
             n_run += _tell_unless_ended(study, trial, found)
         elif _open_trials(study):
             others.requeue_lost(study)
@@ -132,6 +138,7 @@ def save_search(search: Search, folder: Path) -> Path:
         "journal": None if isinstance(search.storage, str) else str(search.storage.resolve()),
         "study_name": search.study_name,
         "store": None if search.store.path is None else str(search.store.path.resolve()),
+        "fixed": dict(search.fixed),
     }
     file = folder / f"{search.member}.json"
     draft = file.with_name(f".{file.name}.writing")
@@ -171,6 +178,7 @@ def load_search(file: Path, *, storage: Path | str | None = None) -> Search:
             storage=storage or told["storage"] or Path(told["journal"]),
             study_name=told["study_name"],
             store=OofStore(None if told["store"] is None else Path(told["store"])),
+            fixed=told["fixed"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} holds no whole search: {error}") from error
