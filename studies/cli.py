@@ -159,6 +159,31 @@ def predict(
         typer.echo(f"predictions: {written}")
 
 
+@app.command("tune-worker")
+def tune_worker(
+    run: Annotated[Path, typer.Argument(help="Folder of a run that shares its tuning.", show_default=False)],
+    storage: Annotated[
+        str | None,
+        typer.Option(help="URL by which this host reaches the run's database.", show_default="the run's"),
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Threads of a fit.", min=1)] = 1,
+) -> None:
+    """Run tuning trials of a run in another process or on another host.
+
+    Ends when the run has tuned everything. Start as many as there are cores to spare.
+
+    Example:  studies run ensemble_vs_llm --set storage=journal --out runs/a
+
+    studies tune-worker runs/a
+    """
+    from studies.catalog.sharing import work
+
+    with _one_line_errors():
+        with shown(_console(stderr=True)) as progress:
+            n_run = work(run, progress, storage=storage, jobs=jobs)
+        typer.echo(f"trials: {n_run}")
+
+
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.", show_default=False)],

@@ -14,6 +14,8 @@ from pathlib import Path
 from llava_core.errors import InputError
 
 DEFAULT_RECIPE = "mini_cpu"
+JOURNAL = "journal"
+DEVICES = ("cpu", "cuda")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,8 +43,11 @@ class StudySpec:
 
     trials: int = 12
     """Tuning trials per method; 0 keeps the defaults of the members."""
-    tune_timeout_s: float = 180.0
-    """Seconds after which no further trial of a method starts; the bundled data takes a minute at most."""
+    tune_timeout_s: float | None = None
+    """Seconds that tuning of a method may take; such a run is not reproducible. None for no budget."""
+    storage: str | None = None
+    """Where trials are shared with ``studies tune-worker``: ``journal`` (in the run folder) or a database's
+    URL; such a run is not reproducible. None for a run that does its trials alone."""
     folds: int = 4
     """Family-grouped folds of tuning and of out-of-fold predictions."""
     outer_folds: int = 5
@@ -65,6 +70,10 @@ class StudySpec:
     """Nominal coverage of the intervals, in (0, 1)."""
     jobs: int = 2
     """Processes or threads of the fits; results do not depend on it."""
+    dask: str | None = None
+    """Address of a Dask scheduler whose workers do the fits, e.g. ``tcp://host:8786``."""
+    device: str = "cpu"
+    """Where XGBoost runs: cpu or cuda."""
 
     def __post_init__(self) -> None:
         """Check ranges; types are the caller's business."""
@@ -78,10 +87,17 @@ class StudySpec:
             raise InputError(f"got {self.limit}, allowed 1 or more", field="limit")
         if not 0 < self.level < 1:
             raise InputError(f"got {self.level}, allowed between 0 and 1", field="level")
-        if self.tune_timeout_s <= 0:
+        if self.tune_timeout_s is not None and self.tune_timeout_s <= 0:
             raise InputError(f"got {self.tune_timeout_s}, allowed above 0", field="tune_timeout_s")
         if self.memory not in ("auto", "family", "question"):
             raise InputError(f"got {self.memory!r}, allowed are auto, family, question", field="memory")
+        if self.storage is not None and self.storage != JOURNAL and "://" not in self.storage:
+            raise InputError(
+                f"got {self.storage!r}, allowed are {JOURNAL} and a URL such as postgresql://host/database",
+                field="storage",
+            )
+        if self.device not in DEVICES:
+            raise InputError(f"got {self.device!r}, allowed are {', '.join(DEVICES)}", field="device")
         if self.llava is not None and self.features is not None:
             raise InputError(
                 "got --llava beside --features, allowed is one: the store says which LLaVA made it",
@@ -103,7 +119,7 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
     "default": {},
     # A smoke run for tests and examples: every step happens, no number of it means anything.
     "quick": {
-        "trials": 2, "tune_timeout_s": 10.0, "folds": 2, "outer_folds": 2, "limit": 60,
+        "trials": 2, "folds": 2, "outer_folds": 2, "limit": 60,
         "curve_trees": (1, 10), "curve_xgbs": (1, 2), "n_boot": 200,
     },
 }  # fmt: skip
@@ -114,7 +130,7 @@ OPTION_FIELDS = (
 )  # fmt: skip
 """Fields that have a command-line option of their own."""
 
-FREE_FIELDS = ("jobs",)
+FREE_FIELDS = ("jobs", "dask")
 """Fields that may differ when a run is resumed: no result depends on them."""
 
 
@@ -217,7 +233,8 @@ def _parser(kind: object) -> Callable[[str], object]:
         item = _parser(typing.get_args(kind)[0])
         return lambda text: tuple(item(part.strip()) for part in text.split(",") if part.strip())
     if isinstance(kind, types.UnionType):
-        return _parser(typing.get_args(kind)[0])
+        inner = _parser(typing.get_args(kind)[0])
+        return lambda text: None if text.lower() == "none" else inner(text)
     if kind is bool:
         return _boolean
     if kind in (int, float, str, Path):
@@ -234,5 +251,7 @@ def _boolean(text: str) -> bool:
 def _describe(kind: object) -> str:
     if typing.get_origin(kind) is tuple:
         return f"a comma-separated list, each {_describe(typing.get_args(kind)[0])}"
+    if isinstance(kind, types.UnionType):
+        return f"{_describe(typing.get_args(kind)[0])} or none"
     names: Mapping[object, str] = {int: "a whole number", float: "a number", bool: "true or false"}
     return names.get(kind, "a word")

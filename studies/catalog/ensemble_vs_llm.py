@@ -17,6 +17,7 @@ from llava_core.data.example import Dataset
 from llava_core.evaluation.answers import PublishedAnswers, read_answers
 from llava_core.features.store import FeatureStore
 from studies.catalog import STUDIES, audit, provenance
+from studies.catalog.backends import check_backends, fitting_on
 from studies.catalog.baselines import answer_variants
 from studies.catalog.figure import Figure, choose_method, fit_figure, refit_figure
 from studies.catalog.floors import noise_floor, option_order
@@ -62,9 +63,10 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
     if run_dir.finished and _same_data(spec, run_dir, progress):
         progress.note("the run is finished; nothing is redone")
         return run_dir.path / REPORT_FILE
+    check_backends(spec)
     started, begun = datetime.now(UTC), perf_counter()
     # Members bring their own threads; BLAS threads under them cost ten times what they save here.
-    with provenance.watch_memory() as peak, threadpool_limits(1, user_api="blas"):
+    with provenance.watch_memory() as peak, threadpool_limits(1, user_api="blas"), fitting_on(spec):
         source = _bring(spec, run_dir, progress)
         ground = _ground(spec, run_dir, source, source.protocol)
         figure = fit_figure(ground, progress)
@@ -113,6 +115,7 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
             provenance={
                 "command": command,
                 "seed": spec.seed,
+                "reproducible": spec.tune_timeout_s is None and spec.storage is None,
                 "preset": spec.preset,
                 "versions": provenance.versions(),
                 "machine": provenance.machine(),

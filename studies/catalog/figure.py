@@ -23,6 +23,7 @@ from studies.catalog.ladder import LADDER, fit_member, predict_out_of_fold, tune
 from studies.catalog.methods import describe
 from studies.catalog.protocol import Protocol
 from studies.catalog.scoring import question_scores
+from studies.catalog.sharing import end_of_searches
 from studies.catalog.stacks import LEVEL0, LEVEL0_WITH_LLAVA, Level0, fit_stack
 from studies.progress import Progress
 from studies.rundir import Facts
@@ -71,6 +72,8 @@ def fit_figure(ground: Ground, progress: Progress) -> Figure:
     for member in MEMBERS_OF_THE_TABLE:
         tuning[member] = tune_member(ground, member, folds, progress, blocks=blocks)
         params[member] = tuning[member]["params"]
+    if ground.spec.storage is not None:
+        end_of_searches(ground.run.path)
     progress.stage("encode")
     encoded = encode(ground)
     oof_folds = folds if ground.folds is ground.oof_folds else _oof_folds(ground, progress)

@@ -5,6 +5,7 @@ A method that fails is kept: its error is recorded and chance is written in its 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -15,13 +16,17 @@ from ensembles.choice import question_probabilities
 from ensembles.oof import out_of_fold
 from ensembles.oof_store import OofStore
 from ensembles.registry import MEMBERS
+from ensembles.search import open_storage
 from ensembles.tuning import tune
 from llava_core.errors import InputError
 from studies.catalog.folds import FoldMatrices
 from studies.catalog.ground import Encoded, Ground, save_prediction
 from studies.catalog.saved import Needs, save_method
+from studies.catalog.sharing import SEARCHES
+from studies.files import remove
 from studies.progress import Progress
-from studies.rundir import Facts
+from studies.rundir import Facts, digest
+from studies.spec import JOURNAL
 
 LADDER = ("decision_tree", "random_forest", "xgboost", "lightgbm", "forest_of_xgboost")
 OOF = "oof"
@@ -100,8 +105,10 @@ def tune_member(
     """
     spec, rows = ground.spec, ground.fitted
     if spec.trials == 0:
-        return {"params": dict(MEMBERS[name].defaults), "n_trials": 0, "seconds": 0.0, "journal": None}
+        defaults = {**MEMBERS[name].defaults, **fixed_params(ground, name)}
+        return {"params": defaults, "n_trials": 0, "seconds": 0.0, "journal": None}
     journal = f"optuna/{name}.journal"
+    url = None if spec.storage == JOURNAL else spec.storage
 
     def do() -> Facts:
         (ground.run.path / "optuna").mkdir(exist_ok=True)
@@ -118,8 +125,11 @@ def tune_member(
                 folds=encoded,
                 n_trials=spec.trials,
                 seed=spec.seed,
-                storage=ground.run.path / journal,
+                storage=ground.run.path / journal if url is None else url,
+                share=ground.run.path / SEARCHES / name if spec.storage else None,
+                study_name=None if url is None else f"{_token(ground)}-{name}",
                 store=oof_store(ground),
+                fixed=fixed_params(ground, name),
                 n_jobs=spec.jobs,
                 progress=tick,
                 timeout_s=spec.tune_timeout_s,
@@ -127,6 +137,8 @@ def tune_member(
         except ValueError as error:
             return {"params": dict(MEMBERS[name].defaults), "journal": journal, "error": str(error)}
         facts = {field.name: getattr(tuned, field.name) for field in fields(tuned)}
+        if url is not None:
+            _copy_study(tuned.study_name, url, ground.run.path / journal)
         for left_out in ("oof_prob", "oof_fit_s"):
             del facts[left_out]
         facts["one_standard_error"] = asdict(tuned.one_standard_error)
@@ -140,7 +152,15 @@ def tune_member(
         blocks=list(blocks),
         trials=spec.trials,
         timeout_s=spec.tune_timeout_s,
+        shared=spec.storage is not None,
+        device=spec.device,
     )
+
+
+def fixed_params(ground: Ground, member: str) -> dict[str, Any]:
+    """Return what the run decides for a member beside its tuned parameters."""
+    device = ground.spec.device
+    return {"device": device} if device != "cpu" and MEMBERS[member].takes_device else {}
 
 
 def predict_out_of_fold(
@@ -252,3 +272,16 @@ def fit_member(
         params=dict(params),
         blocks=list(blocks),
     )
+
+
+def _token(ground: Ground) -> str:
+    """Return what tells the studies of this run from those of others in the same database."""
+    return digest({**ground.key, "run": str(ground.run.path.resolve())})[:12]
+
+
+def _copy_study(name: str, url: str, journal: Path) -> None:
+    """Keep a copy of a study in the run folder, where the report reads it."""
+    import optuna
+
+    remove(journal)
+    optuna.copy_study(from_study_name=name, from_storage=open_storage(url), to_storage=open_storage(journal))

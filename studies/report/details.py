@@ -136,6 +136,12 @@ def tuning(summary: Mapping[str, Any]) -> list[View]:
             {
                 "label": name_of.get(row["method"], row["method"]),
                 "n_trials": row.get("n_trials"),
+                "standard_error": row.get("standard_error"),
+                "within": (row.get("one_standard_error") or {}).get("n_within"),
+                "simplest": (row.get("one_standard_error") or {}).get("trial"),
+                "at_edge": [
+                    f"{parameter['name']} {parameter['side']}" for parameter in row.get("at_edge") or ()
+                ],
                 "seconds": row.get("seconds"),
                 "inner": inner,
                 "outer": outer,

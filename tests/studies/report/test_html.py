@@ -193,8 +193,12 @@ def test_slices_ablation_tuning_and_data_hold_their_numbers(summary):
     for found, row in zip(summary["tuning"], page.tables["tuning"][0][1:], strict=True):
         bias = found["outer_log_loss"] - found["inner_log_loss"]
         assert row[3] == rounded(found["inner_log_loss"], 3)
-        assert row[6] == f"+{rounded(bias, 3)}"
-        assert row[9] == with_sign(found["inner_accuracy"] - found["outer_accuracy"])
+        assert row[4] == rounded(found["standard_error"], 3)
+        assert row[7] == f"+{rounded(bias, 3)}"
+        assert row[10] == with_sign(found["inner_accuracy"] - found["outer_accuracy"])
+        assert row[11] == str(found["one_standard_error"]["n_within"])
+        assert row[12] == f"trial {found['one_standard_error']['trial']}"
+        assert row[13] == ", ".join(f"{edge['name']} {edge['side']}" for edge in found["at_edge"])
     splits, published, columns, gaps = page.tables["data"]
     assert columns[0] == ["File", "NAT", "SOC", "LAN", "TXT", "IMG", "NO", "G1-6", "G7-12", "Avg"]
     assert columns[1][9].replace("3,175", "").strip() == "90.65"
