@@ -48,7 +48,15 @@ class GreedySelection(ClassifierMixin, BaseEstimator):
         self.n_bags = n_bags
         self.seed = seed
 
-    def fit(self, X: pd.DataFrame, y: ArrayLike, *, questions: ArrayLike, groups: ArrayLike) -> Self:
+    def fit(
+        self,
+        X: pd.DataFrame,
+        y: ArrayLike,
+        *,
+        questions: ArrayLike,
+        groups: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Choose the weights.
 
         Parameters
@@ -58,17 +66,22 @@ class GreedySelection(ClassifierMixin, BaseEstimator):
         y : array of int, shape (n_rows,)
             1 for the one right option of each question.
         questions, groups : array of int, shape (n_rows,)
+        sample_weight : array of float, shape (n_rows,), optional
+            That of its right option is a question's.
         """
         index, right = question_index(questions), np.flatnonzero(np.asarray(y) == 1)
         self.classes_ = np.array([0, 1])
         right = right[np.argsort(index[right])]
         of_right = self._shares(X, questions)[right]
+        weight = (
+            np.ones(len(right)) if sample_weight is None else np.asarray(sample_weight, dtype=float)[right]
+        )
         _, families = np.unique(np.asarray(groups)[right], return_inverse=True)
         rng, n_families = np.random.default_rng(self.seed), int(families.max()) + 1
         total = np.zeros(len(self.probs))
         for _ in range(self.n_bags):
             drawn = np.bincount(rng.integers(n_families, size=n_families), minlength=n_families)
-            total += select(of_right, drawn[families].astype(np.float64), n_steps=self.n_steps)
+            total += select(of_right, np.asarray(drawn[families] * weight), n_steps=self.n_steps)
         self.weights_ = dict(zip(self.probs, (total / total.sum()).tolist(), strict=True))
         return self
 

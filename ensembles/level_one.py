@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ensembles.choice import question_log_loss, question_probabilities
+from ensembles.choice import question_index, question_log_loss, question_probabilities
 from ensembles.members.conditional_logit import ConditionalLogit
 from ensembles.splits import family_folds
 
@@ -60,7 +60,15 @@ class LevelOne(ClassifierMixin, BaseEstimator):
         self.n_folds = n_folds
         self.seed = seed
 
-    def fit(self, X: pd.DataFrame, y: ArrayLike, *, questions: ArrayLike, groups: ArrayLike) -> Self:
+    def fit(
+        self,
+        X: pd.DataFrame,
+        y: ArrayLike,
+        *,
+        questions: ArrayLike,
+        groups: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Choose the penalty on held-out families, then fit on all rows.
 
         Parameters
@@ -70,21 +78,28 @@ class LevelOne(ClassifierMixin, BaseEstimator):
         y : array of int, shape (n_rows,)
             1 for the one right option of each question.
         questions, groups : array of int, shape (n_rows,)
+        sample_weight : array of float, shape (n_rows,), optional
+            That of its right option is a question's.
         """
         inputs, labels, ids = self._inputs(X, questions), np.asarray(y), np.asarray(questions)
+        weight = np.ones(len(labels)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
         self.classes_ = np.array([0, 1])
         folds = family_folds(groups, n_folds=self.n_folds, seed=self.seed)
         losses = []
         for penalty in PENALTIES:
-            each: list[float] = []
+            total = 0.0
             for learn, judge in folds:
-                model = ConditionalLogit(penalty=penalty)
-                model.fit(inputs[learn], labels[learn], questions=ids[learn])
+                model = ConditionalLogit(penalty=penalty).fit_utility(
+                    inputs[learn], labels[learn], questions=ids[learn], sample_weight=weight[learn]
+                )
                 prob = model.predict_proba(inputs[judge], questions=ids[judge])[:, 1]
-                each += question_log_loss(prob, ids[judge], labels[judge]).tolist()
-            losses.append(float(np.mean(each)))
+                of_question = np.bincount(question_index(ids[judge]), weights=weight[judge] * labels[judge])
+                total += float(of_question @ question_log_loss(prob, ids[judge], labels[judge]))
+            losses.append(total)
         self.penalty_ = PENALTIES[int(np.argmin(losses))]
-        self.model_ = ConditionalLogit(penalty=self.penalty_).fit(inputs, labels, questions=ids)
+        self.model_ = ConditionalLogit(penalty=self.penalty_).fit_utility(
+            inputs, labels, questions=ids, sample_weight=weight
+        )
         names = [*self.probs, *self.scores]
         by_context = self.model_.coef_.reshape(-1, len(names))
         self.weights_ = {name: by_context[:, place].tolist() for place, name in enumerate(names)}

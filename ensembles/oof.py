@@ -4,6 +4,7 @@ Whatever precedes an estimator and learns (an encoder) is fitted on the training
 fold is encoded once; all members and all trials share the matrices.
 """
 
+import mmap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -44,7 +45,8 @@ class FoldPrediction:
     """What an estimator, fitted on the training rows of a fold, says of the rows held out."""
 
     prob: NDArray[np.float64]
-    """(n_held_out_rows,)"""
+    """(n_held_out_rows,) that the option is right; without questions that of each class, (n_held_out_rows,
+    n_classes)."""
     fit_s: float
     """Seconds of fit and prediction, when they were done."""
     model: Any = None
@@ -103,7 +105,13 @@ def encode_folds(
 
 
 def predict_fold(
-    estimator: Any, fold: EncodedFold, *, y: ArrayLike, questions: ArrayLike, groups: ArrayLike
+    estimator: Any,
+    fold: EncodedFold,
+    *,
+    y: ArrayLike,
+    questions: ArrayLike | None,
+    groups: ArrayLike,
+    sample_weight: ArrayLike | None = None,
 ) -> FoldPrediction:
     """Fit a clone on the training rows of a fold and predict the rows held out.
 
@@ -111,16 +119,52 @@ def predict_fold(
     ----------
     estimator : RowClassifier
     fold : EncodedFold
-    y, questions, groups : array of int, shape (n_rows,)
+    y, groups : array of int, shape (n_rows,)
         Of all rows, whose positions the fold holds.
+    questions : array of int, shape (n_rows,), or None
+        None where rows are no options; ``y`` is then one of 0, 1, ...
+    sample_weight : array of float, shape (n_rows,), optional
     """
-    labels, ids, families = np.asarray(y), np.asarray(questions), np.asarray(groups)
+    labels = np.asarray(y)
     begun = perf_counter()
-    model = clone(estimator).fit(
-        fold.X_train, labels[fold.train], groups=families[fold.train], questions=ids[fold.train]
+    model = fit_rows(
+        estimator,
+        fold.X_train,
+        labels[fold.train],
+        questions=None if questions is None else np.asarray(questions)[fold.train],
+        groups=np.asarray(groups)[fold.train],
+        sample_weight=None if sample_weight is None else np.asarray(sample_weight)[fold.train],
     )
-    prob = model.predict_proba(fold.X_held_out, questions=ids[fold.held_out])[:, 1]
-    return FoldPrediction(prob=np.asarray(prob, dtype=np.float64), fit_s=perf_counter() - begun, model=model)
+    held = None if questions is None else np.asarray(questions)[fold.held_out]
+    prob = predict_rows(model, fold.X_held_out, questions=held, n_classes=int(labels.max()) + 1)
+    return FoldPrediction(prob=prob, fit_s=perf_counter() - begun, model=model)
+
+
+def fit_rows(
+    estimator: Any,
+    X: NDArray[np.float32],
+    y: NDArray[Any],
+    *,
+    questions: NDArray[Any] | None,
+    groups: NDArray[Any],
+    sample_weight: NDArray[Any] | None,
+) -> Any:
+    """Return a clone of an estimator, fitted."""
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    return clone(estimator).fit(X, y, groups=groups, questions=questions, **weights)
+
+
+def predict_rows(
+    model: Any, X: NDArray[np.float32], *, questions: NDArray[Any] | None, n_classes: int
+) -> NDArray[np.float64]:
+    """Return what a fitted estimator says of rows, in the form of `FoldPrediction.prob`."""
+    prob = np.asarray(model.predict_proba(X, questions=questions), dtype=np.float64)
+    if questions is not None:
+        return prob[:, 1]
+    # A class that is not among the training rows has no chance.
+    whole = np.zeros((len(prob), n_classes))
+    whole[:, model.classes_] = prob
+    return whole
 
 
 def out_of_fold(
@@ -155,8 +199,16 @@ def out_of_fold(
 
 
 def rows_of(X: Any, rows: NDArray[np.intp]) -> Any:
-    """Return some rows of an array or of a DataFrame, the latter with a fresh index."""
-    return X.iloc[rows].reset_index(drop=True) if hasattr(X, "iloc") else np.asarray(X)[rows]
+    """Return some rows of an array or of a DataFrame, the latter with a fresh index.
+
+    Of a memory-mapped array the pages that were read are given back to the system.
+    """
+    if hasattr(X, "iloc"):
+        return X.iloc[rows].reset_index(drop=True)
+    taken = np.asarray(X)[rows]
+    if isinstance(X, np.memmap) and X.mode in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
+        X._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+    return taken
 
 
 def check_rows(y: ArrayLike, *, questions: ArrayLike, groups: ArrayLike) -> None:

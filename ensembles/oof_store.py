@@ -41,9 +41,7 @@ class OofStore:
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__init__(None if state["path"] is None else Path(state["path"]))  # type: ignore[misc]
 
-    def predict_fold(
-        self, estimator: Any, fold: EncodedFold, *, y: ArrayLike, questions: ArrayLike, groups: ArrayLike
-    ) -> FoldPrediction:
+    def predict_fold(self, estimator: Any, fold: EncodedFold, **of_rows: Any) -> FoldPrediction:
         """Return what is kept, or fit, keep and return; see `ensembles.oof.predict_fold`.
 
         Raises
@@ -51,11 +49,11 @@ class OofStore:
         ValueError
             If the entry's file is not whole.
         """
-        key = entry_key(estimator, fold, y=y, questions=questions, groups=groups)
+        key = entry_key(estimator, fold, **of_rows)
         kept = self._read(key)
         if kept is not None:
             return kept
-        found = predict_fold(estimator, fold, y=y, questions=questions, groups=groups)
+        found = predict_fold(estimator, fold, **of_rows)
         self._write(key, found)
         return found
 
@@ -85,15 +83,24 @@ class OofStore:
 
 
 def entry_key(
-    estimator: Any, fold: EncodedFold, *, y: ArrayLike, questions: ArrayLike, groups: ArrayLike
+    estimator: Any,
+    fold: EncodedFold,
+    *,
+    y: ArrayLike,
+    questions: ArrayLike | None,
+    groups: ArrayLike,
+    sample_weight: ArrayLike | None = None,
 ) -> str:
     """Return the key of what an estimator says of a fold: features, split, parameters and seed."""
     digest = hashlib.sha256(json.dumps(_told(estimator), sort_keys=True).encode())
     for array in (fold.X_train, fold.X_held_out, fold.train, fold.held_out):
         _add(digest, array)
-    for of_rows in (y, questions, groups):
-        _add(digest, np.asarray(of_rows)[fold.train])
-    _add(digest, np.asarray(questions)[fold.held_out])
+    for name, of_rows in (("", y), ("", questions), ("", groups), ("weight", sample_weight)):
+        if of_rows is not None:
+            digest.update(name.encode())
+            _add(digest, np.asarray(of_rows)[fold.train])
+    if questions is not None:
+        _add(digest, np.asarray(questions)[fold.held_out])
     return digest.hexdigest()
 
 

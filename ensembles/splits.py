@@ -1,4 +1,4 @@
-"""Folds that keep families together."""
+"""Folds that keep families together, or, of rows without families, spread every class."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,4 +45,36 @@ def family_folds(groups: ArrayLike, *, n_folds: int, seed: int) -> list[Fold]:
         fold_of_family[family] = fold
         filled[fold] += sizes[family]
     fold_of_row = fold_of_family[inverse]
+    return [(np.flatnonzero(fold_of_row != k), np.flatnonzero(fold_of_row == k)) for k in range(n_folds)]
+
+
+def class_folds(labels: ArrayLike, *, n_folds: int, seed: int) -> list[Fold]:
+    """Split rows that belong to nobody into folds with about the same share of each class.
+
+    Parameters
+    ----------
+    labels : array of int, shape (n_rows,)
+    n_folds : int
+        At least 2.
+    seed : int
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        As `family_folds`.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer rows than folds, or fewer than two folds.
+    """
+    classes = np.asarray(labels)
+    if n_folds < 2:
+        raise ValueError(f"got {n_folds} folds, expected 2 or more")
+    if len(classes) < n_folds:
+        raise ValueError(f"got n_samples={len(classes)} for {n_folds} folds, expected at least one each")
+    shuffled = np.random.default_rng(seed).permutation(len(classes))
+    by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]
+    fold_of_row = np.empty(len(classes), dtype=np.int64)
+    fold_of_row[by_class] = np.arange(len(classes)) % n_folds
     return [(np.flatnonzero(fold_of_row != k), np.flatnonzero(fold_of_row == k)) for k in range(n_folds)]

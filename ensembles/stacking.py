@@ -4,22 +4,36 @@ scikit-learn's ``StackingClassifier`` takes no groups and throws its out-of-fold
 families are explicit, the predictions are kept (for several stacks, if an `OofStore` is given), and what
 learns before the members is fitted inside each fold. Folds are encoded one at a time, so that one copy of
 the rows is held beside them.
+
+Rows without questions are joined by the same means: each row is then a question whose options are the
+classes, so that level 1 learns how far to trust each member's probability of a class.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    assert_all_finite,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
 
+from ensembles.choice import chosen
 from ensembles.greedy import GreedySelection
 from ensembles.level_one import LevelOne
-from ensembles.oof import check_rows, encode_fold, predict_fold
+from ensembles.oof import check_rows, encode_fold, fit_rows, predict_fold, predict_rows
 from ensembles.oof_store import OofStore
-from ensembles.splits import family_folds
+from ensembles.splits import class_folds, family_folds
 
 JOINED_BY = ("logit", "greedy")
 SERVED = ("refit", "folds")
@@ -55,7 +69,8 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    oof_ : ndarray, shape (n_rows, n_members)
+    classes_ : ndarray, shape (n_classes,)
+    oof_ : ndarray, shape (n_rows, n_members), or (n_rows, n_classes, n_members) without questions
         Out-of-fold probabilities of level 0; NaN for rows that a blend does not judge.
     members_ : list of list of RowClassifier
         Per encoder, the fitted members.
@@ -63,7 +78,7 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
         One, fitted on all rows, or one per fold.
     level_one_ : LevelOne or GreedySelection
     n_features_in_ : int
-        Columns of the encoded matrix.
+        Columns of X, or of the encoded matrix where there is an encoder.
     """
 
     def __init__(
@@ -89,89 +104,169 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
         self.context = context
         self.store = store
 
-    def fit(self, X: Any, y: ArrayLike, *, questions: ArrayLike, groups: ArrayLike) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        *,
+        questions: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Fit level 0 in folds, what joins it on what they predict, and level 0 on all rows if it is to be.
 
         Parameters
         ----------
         X : array or DataFrame, shape (n_rows, n_columns)
-        y : array of int, shape (n_rows,)
-            1 where the option is right.
-        questions, groups : array of int, shape (n_rows,)
+        y : array, shape (n_rows,)
+            1 where the option is right, else 0; without questions the class of each row.
+        questions : array of int, shape (n_rows,), optional
+            Question that a row is an option of.
+        groups : array of int, shape (n_rows,), optional
+            Families, which no fold divides; without them every question is its own, and folds of rows
+            without questions hold each class in equal shares.
+        sample_weight : array of float, shape (n_rows,), optional
 
         Raises
         ------
         ValueError
-            If the rows are no multiple-choice problem, a setting is none of those allowed, or there is no
-            member.
+            If the rows are no multiple-choice problem, or without questions of one class; if a setting is
+            none of those allowed, or there is no member.
         """
-        check_rows(y, questions=questions, groups=groups)
         if not self.members:
             raise ValueError("got no members, expected one or more")
         for name, allowed in (("joined_by", JOINED_BY), ("served", SERVED)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"got {name} {getattr(self, name)!r}, allowed are {', '.join(allowed)}")
-        labels, ids, families = np.asarray(y), np.asarray(questions), np.asarray(groups)
-        self.classes_ = np.array([0, 1])
-        self.oof_ = np.full((len(labels), len(self.members)), np.nan)
-        self.encoders_, self.members_ = [], []
-        keep_models = self.served == "folds"
-        predict = self.store.predict_fold if self.store and not keep_models else predict_fold
-        splits = family_folds(families, n_folds=self.n_folds, seed=self.seed)
-        for split in splits[:1] if self.blend else splits:
-            fold, encoder = encode_fold(X, labels, groups=families, fold=split, encoder=self.encoder)
-            found = [
-                predict(member, fold, y=labels, questions=ids, groups=families) for _, member in self.members
-            ]
-            self.oof_[fold.held_out] = np.column_stack([each.prob for each in found])
-            self.n_features_in_ = fold.X_train.shape[1]
-            if keep_models:
-                self.encoders_.append(encoder)
-                self.members_.append([each.model for each in found])
-        judged = np.isfinite(self.oof_).all(axis=1)
+        rows, labels = self._checked(X, y)
+        ids = None if questions is None else np.asarray(questions)
+        if ids is None:
+            splits_of = np.arange(len(labels)) if groups is None else np.asarray(groups)
+        else:
+            splits_of = ids if groups is None else np.asarray(groups)
+            check_rows(labels, questions=ids, groups=splits_of)
+        check_consistent_length(labels, splits_of)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+        known = _Rows(y=labels, questions=ids, groups=splits_of, sample_weight=weight)
+        oof = self._fit_folds(rows, known, stratified=ids is None and groups is None)
+        judged = np.asarray(np.isfinite(oof).reshape(len(labels), -1).all(axis=1))
+        of_pairs = known.take(judged).pairs(len(self.classes_)).told
         self.level_one_ = self._joiner().fit(
-            self._level1(self.oof_, X).loc[judged].reset_index(drop=True),
-            labels[judged],
-            questions=ids[judged],
-            groups=families[judged],
+            self._level1(oof[judged], X, judged), of_pairs.pop("y"), **of_pairs
         )
-        if not keep_models:
-            self._refit(X, labels, ids, families)
+        self.oof_ = oof
+        if self.served == "refit":
+            self._refit(rows, known)
         return self
 
-    def predict_proba(self, X: Any, *, questions: ArrayLike) -> NDArray[np.float64]:
-        """Return the probability that each option is not the right one, and that it is.
+    def predict_proba(self, X: Any, *, questions: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Return the probability of each class.
 
         Parameters
         ----------
         X : array or DataFrame, shape (n_rows, n_columns)
             All options of each question.
         questions : array of int, shape (n_rows,)
+            Where the stack was fitted with questions.
 
         Returns
         -------
-        ndarray of float, shape (n_rows, 2)
-            The second column sums to 1 within a question.
+        ndarray of float, shape (n_rows, n_classes)
+            Of options the second column, that of being right, sums to 1 within a question.
+
+        Raises
+        ------
+        ValueError
+            If questions are missing, or were not there when the stack was fitted.
         """
         check_is_fitted(self, "level_one_")
+        if (questions is None) == self.of_options_:
+            told = "with" if self.of_options_ else "without"
+            raise ValueError(f"this stack was fitted {told} questions; got it {_with(questions)} them")
+        rows = X if self.encoder is not None else self._validated(X)
+        ids = None if questions is None else np.asarray(questions)
         level0 = np.mean(
             [
-                _predict_all(members, encoder, X, questions)
+                self._predict_members(members, encoder, rows, ids)
                 for encoder, members in zip(self.encoders_, self.members_, strict=True)
             ],
             axis=0,
         )
-        return self.level_one_.predict_proba(self._level1(level0, X), questions=questions)
+        n_classes = len(self.classes_)
+        pairs = np.repeat(np.arange(len(level0)), n_classes) if ids is None else ids
+        prob = self.level_one_.predict_proba(self._level1(level0, X), questions=pairs)
+        return prob if ids is not None else prob[:, 1].reshape(-1, n_classes)
 
-    def _refit(self, X: Any, y: NDArray[Any], questions: NDArray[Any], groups: NDArray[Any]) -> None:
+    def predict(self, X: Any, *, questions: ArrayLike | None = None) -> NDArray[Any]:
+        """Return the likeliest class of each row; of options, 1 for the likeliest of each question."""
+        prob = self.predict_proba(X, questions=questions)
+        if questions is None:
+            return np.asarray(self.classes_[prob.argmax(axis=1)])
+        return np.asarray((chosen(prob[:, 1], questions) > 0).astype(np.int64))
+
+    def _checked(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[np.int64]]:
+        """Return rows and labels 0, 1, ...; sets ``classes_`` and, without encoder, ``n_features_in_``."""
+        if self.encoder is None:
+            rows, target = self._validated(X, y)
+        else:
+            rows, target = X, column_or_1d(y)
+            assert_all_finite(target, input_name="y")
+            check_consistent_length(rows, target)
+        check_classification_targets(target)
+        self.classes_, labels = np.unique(target, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"got 1 class, {self.classes_[0]!r}, expected two or more")
+        return rows, labels.astype(np.int64)
+
+    def _validated(self, X: Any, *y: ArrayLike) -> Any:
+        checked = validate_data(self, X, *y, reset=bool(y), dtype=np.float32, ensure_all_finite="allow-nan")
+        if isinstance(X, np.memmap) and X.dtype == np.float32:
+            # It stays memory-mapped: rows_of can then give its pages back.
+            return (X, checked[1]) if y else X
+        return checked
+
+    def _fit_folds(self, rows: Any, known: "_Rows", *, stratified: bool) -> NDArray[np.float64]:
+        """Fit level 0 in folds and return its predictions, (n_rows, ..., n_members); keep what is served."""
+        if stratified:
+            splits = class_folds(known.y, n_folds=self.n_folds, seed=self.seed)
+        else:
+            splits = family_folds(known.groups, n_folds=self.n_folds, seed=self.seed)
+        keep_models = self.served == "folds"
+        predict = self.store.predict_fold if self.store and not keep_models else predict_fold
+        self.of_options_ = known.questions is not None
+        shape = (len(known.y),) if self.of_options_ else (len(known.y), len(self.classes_))
+        oof = np.full((*shape, len(self.members)), np.nan)
+        self.encoders_, self.members_ = [], []
+        for split in splits[:1] if self.blend else splits:
+            fold, encoder = encode_fold(rows, known.y, groups=known.groups, fold=split, encoder=self.encoder)
+            found = [predict(member, fold, **known.told) for _, member in self.members]
+            oof[fold.held_out] = np.stack([each.prob for each in found], axis=-1)
+            if self.encoder is not None:
+                self.n_features_in_ = fold.X_train.shape[1]
+            if keep_models:
+                self.encoders_.append(encoder)
+                self.members_.append([each.model for each in found])
+        return oof
+
+    def _refit(self, rows: Any, known: "_Rows") -> None:
         encoder = None if self.encoder is None else clone(self.encoder)
-        encoded = X if encoder is None else encoder.fit_transform(X, y, groups=groups)
+        encoded = rows if encoder is None else encoder.fit_transform(rows, known.y, groups=known.groups)
         matrix = np.asarray(encoded, dtype=np.float32)
-        self.n_features_in_ = matrix.shape[1]
+        if encoder is not None:
+            self.n_features_in_ = matrix.shape[1]
         self.encoders_ = [encoder]
-        self.members_ = [
-            [clone(member).fit(matrix, y, groups=groups, questions=questions) for _, member in self.members]
-        ]
+        self.members_ = [[fit_rows(member, matrix, **known.told) for _, member in self.members]]
+
+    def _predict_members(
+        self, members: Sequence[Any], encoder: Any, X: Any, questions: NDArray[Any] | None
+    ) -> NDArray[np.float64]:
+        """Return what each member says of each row, in the form of ``oof_``."""
+        matrix = np.asarray(X if encoder is None else encoder.transform(X), dtype=np.float32)
+        n_classes = len(self.classes_)
+        each = [predict_rows(model, matrix, questions=questions, n_classes=n_classes) for model in members]
+        return np.stack(each, axis=-1)
 
     def _joiner(self) -> LevelOne | GreedySelection:
         names = [name for name, _ in self.members]
@@ -179,12 +274,59 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
             return GreedySelection(probs=names, seed=self.seed)
         return LevelOne(probs=names, context=self.context, n_folds=self.n_folds, seed=self.seed)
 
-    def _level1(self, level0: NDArray[np.float64], X: Any) -> pd.DataFrame:
-        frame = pd.DataFrame(level0, columns=[name for name, _ in self.members])
-        return frame if self.context is None else frame.assign(**{self.context: X[self.context].to_numpy()})
+    def _level1(
+        self, level0: NDArray[np.float64], X: Any, kept: NDArray[np.bool_] | None = None
+    ) -> pd.DataFrame:
+        """Return the table that level 1 reads: a row per option, or per row and class."""
+        frame = pd.DataFrame(
+            level0.reshape(-1, len(self.members)), columns=[name for name, _ in self.members]
+        )
+        if self.context is None:
+            return frame
+        context = X[self.context].to_numpy() if kept is None else X[self.context].to_numpy()[kept]
+        return frame.assign(**{self.context: np.repeat(context, len(frame) // len(context))})
+
+    def __sklearn_tags__(self) -> Tags:
+        tags: Tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = all(get_tags(member).input_tags.allow_nan for _, member in self.members)
+        return tags
 
 
-def _predict_all(members: Sequence[Any], encoder: Any, X: Any, questions: ArrayLike) -> NDArray[np.float64]:
-    """Return what each member says of each row, (n_rows, n_members)."""
-    matrix = np.asarray(X if encoder is None else encoder.transform(X), dtype=np.float32)
-    return np.column_stack([member.predict_proba(matrix, questions=questions)[:, 1] for member in members])
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Rows:
+    """What is known of the rows, each (n_rows,)."""
+
+    y: NDArray[np.int64]
+    questions: NDArray[Any] | None
+    groups: NDArray[Any]
+    sample_weight: NDArray[np.float64] | None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """As arguments of a fit."""
+        return {
+            "y": self.y,
+            "questions": self.questions,
+            "groups": self.groups,
+            "sample_weight": self.sample_weight,
+        }
+
+    def take(self, kept: NDArray[np.bool_]) -> "_Rows":
+        """Return some of the rows."""
+        some: dict[str, Any] = {name: None if of is None else of[kept] for name, of in self.told.items()}
+        return _Rows(**some)
+
+    def pairs(self, n_classes: int) -> "_Rows":
+        """Return options as they are, and other rows as questions whose options are the classes."""
+        if self.questions is not None:
+            return self
+        return _Rows(
+            y=np.eye(n_classes, dtype=np.int64)[self.y].ravel(),
+            questions=np.repeat(np.arange(len(self.y)), n_classes),
+            groups=np.repeat(self.groups, n_classes),
+            sample_weight=None if self.sample_weight is None else np.repeat(self.sample_weight, n_classes),
+        )
+
+
+def _with(questions: ArrayLike | None) -> str:
+    return "without" if questions is None else "with"

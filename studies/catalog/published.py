@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ensembles.registry import MEMBERS
 from ensembles.splits import family_folds
+from ensembles.stacking import OptionStacking
 from llava_core.data.example import Dataset, Example
 from llava_core.evaluation.answers import PublishedAnswers
 from llava_core.evaluation.scienceqa import columns
 from studies.catalog.ground import MEMBERS_BLOCK, Ground, save_prediction, with_members
 from studies.catalog.ladder import LADDER, try_method
 from studies.catalog.saved import Needs, save_method
-from studies.catalog.stacks import build_stack
+from studies.catalog.stacks import CONTEXT
 from studies.catalog.votes import as_shares, chosen_options, plurality, ranked
 from studies.design import OptionTable, option_table
 from studies.progress import Progress
@@ -29,6 +31,34 @@ from studies.rundir import Facts, digest
 
 BLOCKS = ("structure", "overlap", "llm_answer", MEMBERS_BLOCK)
 """What the stack sees; texts beyond these reach it through the members, which had more to learn from."""
+LEVEL0: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "xgboost": (
+        "xgboost",
+        {
+            "n_estimators": 300, "learning_rate": 0.03, "max_depth": 3, "min_child_weight": 8.0,
+            "subsample": 0.7, "colsample_bytree": 0.3, "reg_lambda": 8.0,
+        },
+    ),
+    "lightgbm": (
+        "lightgbm",
+        {
+            "n_estimators": 300, "learning_rate": 0.02, "num_leaves": 8, "min_child_samples": 40,
+            "colsample_bytree": 0.3, "reg_lambda": 8.0,
+        },
+    ),
+    "forest_of_xgboost": (
+        "forest_of_xgboost",
+        {
+            "n_estimators": 150, "learning_rate": 0.05, "max_depth": 3, "min_child_weight": 4.0,
+            "colsample_bytree": 0.3,
+        },
+    ),
+    "random_forest": ("random_forest", {}),
+    "neighbours": ("neighbours", {}),
+    "linear": ("linear", {}),
+}  # fmt: skip
+"""Members of the stack by name: their kind, and what is not default: small trees in small steps, for a few
+thousand questions. Chosen in inner folds (`benchmarks/published_stack.py`)."""
 
 
 def answered_by_all(answers: Sequence[PublishedAnswers]) -> set[str] | None:
@@ -169,7 +199,7 @@ def _nested(
         prob, seconds = np.full(len(rows.y), np.nan), 0.0
         for place, (train, held_out) in enumerate(folds):
             learn, judge = np.isin(rows.questions, train), np.isin(rows.questions, held_out)
-            stack = build_stack(ground, blocks=BLOCKS)
+            stack = _build_stack(ground)
             begun = perf_counter()
             stack.fit(
                 rows.frame[learn].reset_index(drop=True),
@@ -182,7 +212,7 @@ def _nested(
             prob[judge] = stack.predict_proba(held, questions=rows.questions[judge])[:, 1]
             tick(place + 1, len(folds) + 1)
         save_prediction(ground, "stacking_with_llm", prob=prob, fold=_fold_of_rows(rows, folds), table=rows)
-        final = build_stack(ground, blocks=BLOCKS)
+        final = _build_stack(ground)
         begun = perf_counter()
         final.fit(rows.frame, rows.y, questions=rows.questions, groups=rows.groups)
         fit_s = perf_counter() - begun
@@ -194,6 +224,21 @@ def _nested(
         return facts
 
     return try_method(ground, "stacking_with_llm", do, models=[folder] if folder else [], **inputs)
+
+
+def _build_stack(ground: Ground) -> OptionStacking:
+    """Return an unfitted stack, which encodes within its own folds."""
+    spec = ground.spec
+    return OptionStacking(
+        members=[
+            (name, MEMBERS[kind].make(params, seed=spec.seed, n_jobs=spec.jobs))
+            for name, (kind, params) in LEVEL0.items()
+        ],
+        n_folds=spec.folds,
+        seed=spec.seed,
+        encoder=ground.encoder(BLOCKS),
+        context=CONTEXT,
+    )
 
 
 def _fold_of_rows(

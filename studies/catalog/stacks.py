@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from ensembles.greedy import GreedySelection
 from ensembles.level_one import LevelOne
-from ensembles.registry import MEMBERS
-from ensembles.stacking import OptionStacking
 from studies.catalog.ground import MEMBERS_BLOCK, Ground, save_prediction, with_members
 from studies.catalog.ladder import try_method
 from studies.catalog.saved import Needs, save_method
@@ -45,19 +43,6 @@ class Level0:
     seconds: float
     """Of all its fits: in folds and on all rows."""
     size_bytes: int
-
-
-def build_stack(ground: Ground, *, blocks: Sequence[str]) -> OptionStacking:
-    """Return an unfitted stack of `LEVEL0` with default parameters, which encodes within its own folds."""
-    spec = ground.spec
-    members = [(name, MEMBERS[name].make({}, seed=spec.seed, n_jobs=spec.jobs)) for name in LEVEL0]
-    return OptionStacking(
-        members=members,
-        n_folds=spec.folds,
-        seed=spec.seed,
-        encoder=ground.encoder(blocks),
-        context=CONTEXT,
-    )
 
 
 def fit_stack(

@@ -48,19 +48,24 @@ def verdict(
     sentence = (
         f"{told['label']}{how} gets {share(told['accuracy'])} of {n:,} questions right ({evaluated_on})"
     )
-    against = find(comparisons, told["name"], reference) if reference else None
-    if against is not None and reference is not None:
-        rival = by_name[reference]
-        sentence += f"; {rival['label']} gets {share(rival['accuracy'])}: {difference(against)}."
-    else:
-        sentence += "; no LLM took part."
+    rivals = [
+        (name, row)
+        for name in ("llm_vote", reference)
+        if name and (row := find(comparisons, told["name"], name)) is not None
+    ]
+    sentence += "; " if rivals else "; no LLM took part."
+    sentence += "; ".join(
+        f"{by_name[name]['label']} gets {share(by_name[name]['accuracy'])}: {difference(row)}"
+        for name, row in rivals
+    )
+    sentence += "." * bool(rivals)
     details = [
         f"The check of {check['name']} failed: {check['detail'] or check['found']}."
         for check in checks
         if check["status"] == "fail"
     ]
     details += [text for text in (_rung(by_name, comparisons, *pair) for pair in _RUNGS) if text]
-    details += _on_removed(told, reference, against, removed)
+    details += _on_removed(told, rivals, removed)
     details += [
         f"{m['label']} failed and is scored as chance: {m['error']}" for m in methods if m["status"] != "ok"
     ]
@@ -97,7 +102,6 @@ _RUNGS = (
     ("forest_of_xgboost", "xgboost", "RF of XGBs = ??"),
     ("stacking", "xgboost", "stacking = ??"),
     ("stacking_with_llava", "stacking", "what LLaVA adds to the stack"),
-    ("stacking_with_llm", "llm_vote", "what stacking adds to a plain vote"),
 )
 
 
@@ -109,23 +113,20 @@ def _rung(by_name: Mapping[str, Row], comparisons: Sequence[Row], a: str, b: str
     return f"{asks}: {label} {accuracy}, against {describe(b).label} {difference(row)}."
 
 
-def _on_removed(told: Row, reference: str | None, against: Row | None, removed: Row | None) -> list[str]:
+def _on_removed(told: Row, rivals: Sequence[tuple[str, Row]], removed: Row | None) -> list[str]:
     if removed is None:
         return []
     again = next((method for method in removed["methods"] if method["name"] == told["name"]), None)
     if again is None:
         return []
-    text = (
+    parts = []
+    for name, against in rivals:
+        row = find(removed["comparisons"], told["name"], name)
+        if row is not None:
+            lives_only = against["difference"]["low"] > 0 >= row["difference"]["low"]
+            note = " (the gain lives only in the official split, which shares families with training)"
+            parts.append(f"against {describe(name).label} {difference(row)}{note * lives_only}")
+    return [
         f"With the families of the test questions removed from training, {told['label']} gets "
-        f"{share(again['accuracy'])}"
-    )
-    row = find(removed["comparisons"], told["name"], reference) if reference else None
-    if row is None or against is None:
-        return [text + "."]
-    lives_only = against["difference"]["low"] > 0 >= row["difference"]["low"]
-    note = (
-        "; the gain lives only in the official split, which shares families with training"
-        if lives_only
-        else ""
-    )
-    return [f"{text}: {difference(row)}{note}."]
+        f"{share(again['accuracy'])}{': ' * bool(parts)}{'; '.join(parts)}."
+    ]

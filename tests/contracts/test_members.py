@@ -335,9 +335,6 @@ EXPECTED_FAILURES = {
     "conditional_logit": {
         "check_sample_weight_equivalence_on_dense_data": "spreads are those of the rows, not of their weights"
     },
-    "linear": {
-        "check_sample_weight_equivalence_on_dense_data": "equal to 3e-7: features are float32, 1e-7 is asked"
-    },
 }
 """Checks of scikit-learn that a member does not pass, each with the reason; none of classification basics."""
 

@@ -12,7 +12,9 @@ from studies.cli import app
 runner = CliRunner()
 
 
-@pytest.mark.parametrize("verb", [[], ["list"], ["run"], ["predict"], ["tune-worker"], ["report"], ["data"], ["data", "mini"]])
+@pytest.mark.parametrize(
+    "verb", [[], ["list"], ["run"], ["predict"], ["tune-worker"], ["report"], ["data"], ["data", "mini"]]
+)
 def test_help_fits_eighty_columns_and_shows_an_example(
     verb: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

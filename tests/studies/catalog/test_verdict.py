@@ -70,3 +70,18 @@ def test_failures_are_told() -> None:
     broken = method("lightgbm", 0.33, status="failed", error="ValueError: no")
     assert "lightgbm failed" in " ".join(say([method("xgboost", 0.75), broken], [])["details"])
     assert "every method" in say([broken], [])["sentence"]
+
+
+def test_the_gain_over_the_plain_vote_is_told_before_that_over_the_best_model() -> None:
+    methods = [
+        method("stacking_with_llm", 0.93, "stack"),
+        method("llm_vote", 0.92, "baseline"),
+        method("llava", 0.91, "llm"),
+    ]
+    rows = [comparison("stacking_with_llm", rival, gain, 0.005) for rival, gain in
+            (("llava", 0.02), ("llm_vote", 0.01))]  # fmt: skip
+    removed = {"methods": methods, "comparisons": rows}
+    told = say(methods, rows, removed=removed)
+    for text in (told["sentence"], " ".join(told["details"])):
+        assert text.count("a clear gain") == 2
+        assert text.index("+1.0 points") < text.index("+2.0 points")

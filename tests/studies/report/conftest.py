@@ -255,9 +255,7 @@ def build_summary():
                 "default_inner_log_loss": 0.5837 + 0.01 * i,
                 "standard_error": 0.0204 + 0.001 * i,
                 "one_standard_error": {"trial": 3 + i, "n_within": 5, "inner_log_loss": 0.56, "params": {}},
-                "at_edge": [
-                    {"name": "max_depth", "value": 8, "low": 2, "high": 8, "side": "high"}
-                ][: i % 2],
+                "at_edge": [{"name": "max_depth", "value": 8, "low": 2, "high": 8, "side": "high"}][: i % 2],
                 "seconds": 21.34 + 4 * i,
                 "journal": f"optuna/{method}.log",
             }
