@@ -50,7 +50,7 @@ def make(name: str, n_rows: int, n_threads: int) -> Any:
     """Return an unfitted method."""
     if name == "stack":
         members = [(member, make(member, n_rows, n_threads)) for member in STACKED]
-        return OptionStacking(members, n_folds=4)
+        return OptionStacking(members, n_folds=3)
     params = dict(BOUNDED.get(name, {}))
     if "max_samples" in params:
         params["max_samples"] = min(params["max_samples"], n_rows // 2)

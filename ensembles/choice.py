@@ -1,6 +1,7 @@
 """From scores of option rows to an answer per question: probabilities, the chosen option, credit, log-loss.
 
-Rows of a question need not stand together. Ties share the credit: "the first option wins" would import the
+Rows that are no options become such, a row a question and its classes the options. Rows of a question need
+not stand together. Ties share the credit: "the first option wins" would import the
 prior of answer positions.
 """
 
@@ -70,6 +71,30 @@ def question_softmax(score: ArrayLike, questions: ArrayLike) -> NDArray[np.float
 def question_index(questions: ArrayLike) -> NDArray[np.int64]:
     """Return the question of each row as 0, 1, 2 ... in ascending order of id, (n_rows,)."""
     return np.asarray(np.unique(np.asarray(questions), return_inverse=True)[1], dtype=np.int64)
+
+
+def classes_as_options(y: ArrayLike, n_classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return rows of classes as option rows: each row is a question, its options are the classes.
+
+    Parameters
+    ----------
+    y : array of int, shape (n_rows,)
+        In 0 to ``n_classes - 1``.
+    n_classes : int
+
+    Returns
+    -------
+    questions, y : ndarray of int, shape (n_rows * n_classes,)
+        The classes of a row stand together, in ascending order.
+
+    Examples
+    --------
+    >>> questions, right = classes_as_options([2, 0], 3)
+    >>> questions.tolist(), right.tolist()
+    ([0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 0, 0])
+    """
+    labels = np.asarray(y)
+    return np.repeat(np.arange(len(labels)), n_classes), np.eye(n_classes, dtype=np.int64)[labels].ravel()
 
 
 def chosen(prob: ArrayLike, questions: ArrayLike) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ensembles.choice import chosen
+from ensembles.choice import chosen, classes_as_options
 from ensembles.greedy import GreedySelection
 from ensembles.level_one import LevelOne
 from ensembles.oof import check_rows, encode_fold, fit_rows, predict_fold, predict_rows
@@ -317,12 +317,13 @@ class _Rows:
         return _Rows(**some)
 
     def pairs(self, n_classes: int) -> "_Rows":
-        """Return options as they are, and other rows as questions whose options are the classes."""
+        """Return options as they are, and other rows by `ensembles.choice.classes_as_options`."""
         if self.questions is not None:
             return self
+        questions, y = classes_as_options(self.y, n_classes)
         return _Rows(
-            y=np.eye(n_classes, dtype=np.int64)[self.y].ravel(),
-            questions=np.repeat(np.arange(len(self.y)), n_classes),
+            y=y,
+            questions=questions,
             groups=np.repeat(self.groups, n_classes),
             sample_weight=None if self.sample_weight is None else np.repeat(self.sample_weight, n_classes),
         )

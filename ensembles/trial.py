@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ensembles.choice import credit, question_log_loss, question_probabilities
+from ensembles.choice import classes_as_options, credit, question_log_loss, question_probabilities
 from ensembles.oof import EncodedFold, PredictFold
 from ensembles.registry import Make
 
@@ -21,7 +21,8 @@ class Rows:
     """What the folds are folds of, each (n_rows,)."""
 
     y: NDArray[Any]
-    questions: NDArray[Any]
+    questions: NDArray[Any] | None
+    """None where rows are no options; ``y`` is then one of 0, 1, ..."""
     groups: NDArray[Any]
 
 
@@ -32,7 +33,8 @@ class Judged:
     running: tuple[float, ...]
     """Mean log-loss per question after each fold; shorter than the folds if the trial was stopped."""
     prob: NDArray[np.float64] | None = None
-    """(n_rows,) out-of-fold probabilities, NaN where no fold judges; None if stopped or failed."""
+    """Out-of-fold probabilities, (n_rows,) or without questions (n_rows, n_classes), NaN where no fold
+    judges; None if stopped or failed."""
     accuracy: float | None = None
     standard_error: float | None = None
     """Of the mean log-loss, with questions clustered by family."""
@@ -81,22 +83,23 @@ def judge(
     credits: list[float] = []
     families: list[int] = []
     running: list[float] = []
-    oof = np.full(len(rows.y), np.nan)
+    oof: NDArray[np.float64] | None = None
     fit_s = slowest = 0.0
     for step, fold in enumerate(folds):
         if deadline is not None and time() + slowest > deadline:
             return Judged(running=tuple(running), out_of_time=True, fit_s=fit_s)
-        held = rows.questions[fold.held_out]
         try:
             estimator = make(params, seed=seed, n_jobs=n_jobs)
             found = predict(estimator, fold, y=rows.y, questions=rows.questions, groups=rows.groups)
-            prob = question_probabilities(found.prob, held)
+            loss, right = _scores(found.prob, fold.held_out, rows)
         except (ValueError, FloatingPointError) as error:
             told = f"{type(error).__name__}: {error}"
             return Judged(running=tuple(running), error=told, fit_s=fit_s)
-        losses += question_log_loss(prob, held, rows.y[fold.held_out]).tolist()
-        credits += credit(prob, held, rows.y[fold.held_out]).tolist()
-        families += rows.groups[fold.held_out][np.unique(held, return_index=True)[1]].tolist()
+        losses += loss.tolist()
+        credits += right.tolist()
+        families += _families(fold.held_out, rows).tolist()
+        if oof is None:
+            oof = np.full((len(rows.y), *found.prob.shape[1:]), np.nan)
         oof[fold.held_out] = found.prob
         fit_s, slowest = fit_s + found.fit_s, max(slowest, found.fit_s)
         running.append(float(np.mean(losses)))
@@ -109,6 +112,25 @@ def judge(
         standard_error=clustered_error(np.array(losses), np.array(families)),
         fit_s=fit_s,
     )
+
+
+def _scores(
+    prob: NDArray[np.float64], at: NDArray[np.intp], rows: Rows
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return log-loss and credit of each question, or row, that a fold holds out."""
+    if rows.questions is not None:
+        questions, y = rows.questions[at], rows.y[at]
+    else:
+        questions, y = classes_as_options(rows.y[at], prob.shape[1])
+    share = question_probabilities(prob.ravel(), questions)
+    return question_log_loss(share, questions, y), credit(share, questions, y)
+
+
+def _families(at: NDArray[np.intp], rows: Rows) -> NDArray[Any]:
+    """Return the family of each question, or row, in the order of `_scores`."""
+    if rows.questions is None:
+        return rows.groups[at]
+    return rows.groups[at][np.unique(rows.questions[at], return_index=True)[1]]
 
 
 def clustered_error(values: NDArray[np.float64], clusters: NDArray[Any]) -> float:

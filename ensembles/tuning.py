@@ -1,6 +1,7 @@
 """Tuning of one member with Optuna, on folds that keep families together.
 
-What is minimised is the log-loss per question, after the options' scores are made probabilities. Trial 0 is
+What is minimised is the log-loss per question, after the options' scores are made probabilities; of rows that
+are no options, that per row. Trial 0 is
 the defaults, so that the gain of tuning is in the study itself. Trials run in reproducible rounds
 (`ensembles.search`), or shared among all processes that join (`ensembles.workers`). One whose fit raises is
 kept as failed, with its error. The out-of-fold predictions of the best trial are handed on, so that a stack
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import assert_all_finite, check_consistent_length
 
 from ensembles.oof import EncodedFold, check_rows, encode_folds
 from ensembles.oof_store import OofStore
@@ -76,7 +78,8 @@ class Tuned:
     """False under a time budget or with workers that join freely: what is proposed depends on the clock."""
     study_name: str
     oof_prob: NDArray[np.float64]
-    """(n_rows,): what the best trial's models say of the rows they did not see; NaN where no fold judges."""
+    """What the best trial's models say of the rows they did not see: (n_rows,), or without questions (n_rows,
+    n_classes); NaN where no fold judges."""
     oof_fit_s: float
     """Seconds of those fits."""
 
@@ -86,8 +89,8 @@ def tune(
     X: Any,
     y: ArrayLike,
     *,
-    questions: ArrayLike,
-    groups: ArrayLike,
+    questions: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
     folds: Sequence[Fold] | Sequence[EncodedFold],
     n_trials: int,
     seed: int,
@@ -107,10 +110,15 @@ def tune(
     ----------
     member : str
         Key of `ensembles.registry.MEMBERS`.
-    X, y, questions, groups
-        Rows; see `ensembles.oof.check_rows`.
+    X : array or DataFrame, shape (n_rows, n_columns)
+    y : array, shape (n_rows,)
+        1 where the option is right, else 0; without questions the class of each row, of any two or more.
+    questions : array of int, shape (n_rows,), optional
+        Question that a row is an option of.
+    groups : array of int, shape (n_rows,), optional
+        Families; without them each question, or row, is its own.
     folds : sequence
-        Of `ensembles.splits.family_folds`, or encoded already.
+        Of `ensembles.splits.family_folds` or `class_folds`, or encoded already.
     n_trials : int
         Trials in all, earlier ones counted in.
     seed : int
@@ -140,8 +148,8 @@ def tune(
     Raises
     ------
     ValueError
-        If the member is unknown, ``n_trials`` is below 1, the rows are no multiple-choice problem, or no
-        trial could be fitted.
+        If the member is unknown, ``n_trials`` is below 1, the rows are no multiple-choice problem or of one
+        class, or no trial could be fitted.
 
     Notes
     -----
@@ -150,14 +158,14 @@ def tune(
     find_member(member)
     if n_trials < 1:
         raise ValueError(f"got {n_trials} trials, expected 1 or more")
-    check_rows(y, questions=questions, groups=groups)
+    rows = _rows(y, questions, groups)
     deadline = None if timeout_s is None else time() + timeout_s
     done = [fold for fold in folds if isinstance(fold, EncodedFold)]
     raw = [fold for fold in folds if not isinstance(fold, EncodedFold)]
     search = Search(
         member=member,
-        rows=Rows(y=np.asarray(y), questions=np.asarray(questions), groups=np.asarray(groups)),
-        folds=done or encode_folds(X, y, groups=groups, folds=raw, encoder=encoder),
+        rows=rows,
+        folds=done or encode_folds(X, rows.y, groups=rows.groups, folds=raw, encoder=encoder),
         n_trials=n_trials,
         seed=seed,
         storage=storage,
@@ -173,6 +181,22 @@ def tune(
         save_search(search, share)
         run_shared(search, n_jobs=n_jobs, deadline=deadline, progress=progress)
     return _outcome(search, reproducible=share is None and timeout_s is None, n_jobs=n_jobs)
+
+
+def _rows(y: ArrayLike, questions: ArrayLike | None, groups: ArrayLike | None) -> Rows:
+    target = np.asarray(y)
+    ids = None if questions is None else np.asarray(questions)
+    own = np.arange(len(target)) if ids is None else ids
+    families = own if groups is None else np.asarray(groups)
+    if ids is not None:
+        check_rows(target, questions=ids, groups=families)
+        return Rows(y=target, questions=ids, groups=families)
+    check_consistent_length(target, families)
+    assert_all_finite(target, input_name="y")
+    classes, labels = np.unique(target, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"got 1 class, {classes[0]!r}, expected two or more")
+    return Rows(y=labels, questions=None, groups=families)
 
 
 def _outcome(search: Search, *, reproducible: bool, n_jobs: int) -> Tuned:

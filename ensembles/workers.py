@@ -124,13 +124,16 @@ def save_search(search: Search, folder: Path) -> Path:
     them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {"y": search.rows.y, "questions": search.rows.questions, "groups": search.rows.groups}
+    arrays = {"y": search.rows.y, "groups": search.rows.groups}
+    if search.rows.questions is not None:
+        arrays["questions"] = search.rows.questions
     for place, fold in enumerate(search.folds):
         arrays |= {f"{name}{place}": getattr(fold, name) for name in EncodedFold.__slots__}
     for name, array in arrays.items():
         _write_array(folder / f"{name}.npy", array)
     told = {
         "member": search.member,
+        "of_options": search.rows.questions is not None,
         "n_folds": len(search.folds),
         "n_trials": search.n_trials,
         "seed": search.seed,
@@ -168,7 +171,11 @@ def load_search(file: Path, *, storage: Path | str | None = None) -> Search:
 
         return Search(
             member=told["member"],
-            rows=Rows(y=array("y"), questions=array("questions"), groups=array("groups")),
+            rows=Rows(
+                y=array("y"),
+                questions=array("questions") if told["of_options"] else None,
+                groups=array("groups"),
+            ),
             folds=[
                 EncodedFold(**{name: array(f"{name}{place}") for name in EncodedFold.__slots__})
                 for place in range(told["n_folds"])

@@ -38,7 +38,7 @@ def test_list_names_studies_presets_and_settings() -> None:
     ("arguments", "told"),
     [
         (["nothing"], "ensemble_vs_llm"),
-        (["ensemble_vs_llm", "--preset", "fast"], "default, quick"),
+        (["ensemble_vs_llm", "--preset", "fast"], "default, published, quick"),
         (["ensemble_vs_llm", "--set", "fold=2"], "folds"),
         (["ensemble_vs_llm", "--set", "folds=two"], "a whole number"),
         (["ensemble_vs_llm", "--trials", "-1"], "field trials: got -1, allowed 0 or more"),

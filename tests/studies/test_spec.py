@@ -44,7 +44,7 @@ def test_a_bad_setting_names_what_is_allowed(setting: str, told: str) -> None:
 
 
 def test_an_unknown_preset_lists_the_presets() -> None:
-    with pytest.raises(InputError, match="'fast', allowed are default, quick"):
+    with pytest.raises(InputError, match="'fast', allowed are default, published, quick"):
         resolve("s", preset="fast")
 
 
