@@ -91,7 +91,8 @@ class UtilityClassifier(RowClassifier):
             )
         weight = self._checked_weights(sample_weight, matrix, labels)
         index = np.zeros(len(labels), dtype=np.int64) if questions is None else question_index(questions)
-        rows = np.argsort(index, kind="stable")
+        # Rankers break ties by place, which is the place of an answer: here places follow from the features.
+        rows = np.lexsort((_place(matrix), index))
         rows = rows[weight[rows] > 0]
         self.estimator_ = clone(self.estimator).fit_utility(
             matrix[rows], labels[rows], questions=index[rows], sample_weight=weight[rows]
@@ -115,6 +116,12 @@ class UtilityClassifier(RowClassifier):
         tags.classifier_tags.multi_class = False
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _place(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return a number per row that depends on its features only, (n_rows,): a sum with arbitrary weights."""
+    weights = np.random.default_rng(0).normal(size=matrix.shape[1])
+    return np.asarray(np.where(np.isfinite(matrix), matrix, 0.5) @ weights, dtype=np.float64)
 
 
 def question_weights(weight: NDArray[Any], questions: NDArray[np.int64]) -> NDArray[np.float64]:
