@@ -43,8 +43,8 @@ N_INNER = 4
 MORE = ("neighbours", "linear", "stacking")
 
 
-Level0 = Mapping[str, tuple[str, Mapping[str, Any]]]
-"""Members by name: which kind, and what is not default in it."""
+Level0 = Mapping[str, Mapping[str, Any]]
+"""Members by name, and what is not default in them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +56,7 @@ class Candidate:
 
 
 def _defaults(*names: str) -> Level0:
-    return {name: (name, {}) for name in names}
+    return {name: {} for name in names}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,8 +172,8 @@ def _judge(ground: Ground, rows: OptionTable, split: Split, candidate: Candidate
     folds = [_columns(fold, blocks, candidate) for fold, blocks in split.folds]
     last = _columns(*split.whole, candidate)
     oof, judged = {}, {}
-    for name, (kind, params) in candidate.members.items():
-        member = MEMBERS[kind].make(params, seed=spec.seed, n_jobs=1)
+    for name, params in candidate.members.items():
+        member = MEMBERS[name].make(params, seed=spec.seed, n_jobs=1)
         oof[name] = out_of_fold(member, folds=folds, **of_rows, predict=split.store.predict_fold).prob
         member.fit(last.X_train, of_rows["y"], questions=of_rows["questions"], groups=of_rows["groups"])
         judged[name] = member.predict_proba(last.X_held_out, questions=rows.questions[judge])[:, 1]

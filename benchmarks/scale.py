@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ BOUNDED: Mapping[str, Mapping[str, Any]] = {
 """Parameters beside the defaults: what bounds a forest's trees, and the reference sample of neighbours."""
 LARGEST = 2.5
 """Times the matrix that may be resident."""
-SLOPE = 1.15
+SLOPE, HOURS = 1.15, 3
 CHUNK = 20_000
 
 
@@ -174,8 +175,11 @@ def table(folder: Path, figure: Path | None) -> None:
         "| method | rows | fit, s | predict, s | CPU, s | peak over matrix | accuracy, % | log-loss | slope |"
         "\n|---|---|---|---|---|---|---|---|---|"
     )
+    steepest = {}
     for name in METHODS:
         own = sorted((each for each in found if each["method"] == name), key=lambda each: each["n_rows"])
+        if len(own) > 1:
+            steepest[name] = max(_slope(*pair) for pair in pairwise(own))
         before: Mapping[str, Any] | None = None
         for each in own:
             slope = "-" if before is None else f"{_slope(before, each):.2f}"
@@ -188,7 +192,13 @@ def table(folder: Path, figure: Path | None) -> None:
     largest = [each for each in found if each["n_rows"] == max(ROWS)]
     if largest:
         most = max(each["peak_over_matrix"] for each in largest)
-        print(f"\nAt {max(ROWS):,} rows the most is {most:.2f} times the matrix ({LARGEST} allowed).")
+        hours = sum(each["fit_s"] + each["predict_s"] for each in largest) / 3600
+        print(
+            f"\nAt {max(ROWS):,} rows: at most {most:.2f} times the matrix ({LARGEST} allowed); all methods "
+            f"together {hours:.2f} h of wall time ({HOURS} allowed)."
+        )
+    steep = [f"{name} {slope:.2f}" for name, slope in steepest.items() if slope > SLOPE]
+    print(f"Slopes above {SLOPE}: {', '.join(steep) or 'none'}.")
     if figure is not None:
         draw(found, figure)
 

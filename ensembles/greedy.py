@@ -12,14 +12,16 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ensembles.choice import question_index, question_probabilities
 
 
-class GreedySelection(ClassifierMixin, BaseEstimator):
+class GreedySelection(BaseEstimator):
     """Weighted mean of columns of probabilities, the weights chosen greedily.
+
+    It reads columns by name, and questions; the estimator around it is `ensembles.stacking.OptionStacking`.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ensembles.choice import question_index, question_log_loss, question_probabilities
@@ -22,8 +22,10 @@ PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Ridge penalties; chosen by the log-loss of held-out families."""
 
 
-class LevelOne(ClassifierMixin, BaseEstimator):
+class LevelOne(BaseEstimator):
     """Joins columns of probabilities and of scores into one probability per option.
+
+    It reads columns by name, and questions; the estimator around it is `ensembles.stacking.OptionStacking`.
 
     Parameters
     ----------
@@ -34,7 +36,7 @@ class LevelOne(ClassifierMixin, BaseEstimator):
     context : str, optional
         Column of 0 and 1, the same within a question, that each weight may depend on.
     n_folds : int
-        Family folds that the penalty is chosen on.
+        Family folds that the penalty is chosen on; fewer where there are fewer families.
     seed : int
         Of the folds.
 
@@ -84,7 +86,8 @@ class LevelOne(ClassifierMixin, BaseEstimator):
         inputs, labels, ids = self._inputs(X, questions), np.asarray(y), np.asarray(questions)
         weight = np.ones(len(labels)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
         self.classes_ = np.array([0, 1])
-        folds = family_folds(groups, n_folds=self.n_folds, seed=self.seed)
+        n_folds = min(self.n_folds, len(np.unique(np.asarray(groups))))
+        folds = family_folds(groups, n_folds=n_folds, seed=self.seed)
         losses = []
         for penalty in PENALTIES:
             total = 0.0

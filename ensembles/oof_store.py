@@ -2,15 +2,18 @@
 
 An entry is what one estimator says of one fold. Its key is the SHA-256 of all that the prediction depends
 on: the fold's matrices and rows, their labels, questions and families, the estimator's kind, parameters and
-seed. The number of workers is no part of it, since no prediction depends on that. Entries are files
-``KEY.npz`` without pickle, written beside their place and renamed, so that any number of processes may share
-a folder; without a folder they are kept in memory.
+seed, and the versions of what fits it. The number of workers is no part of it, since no prediction depends on
+that. Entries are files ``KEY.npz`` without pickle, written beside their place and renamed, so that any number
+of processes may share a folder; without a folder they are kept in memory.
 """
 
 import hashlib
 import json
 import os
 from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -19,6 +22,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ensembles.oof import EncodedFold, FoldPrediction, predict_fold
+
+FITTED_BY = ("llava-ensembles", "scikit-learn", "xgboost-cpu", "xgboost", "lightgbm")
+"""Packages whose version a prediction depends on."""
+
+
+@cache
+def version(name: str) -> str | None:
+    """Return the version of a package, None where it is not installed."""
+    try:
+        return installed(name)
+    except PackageNotFoundError:
+        return None
 
 
 class OofStore:
@@ -34,6 +49,10 @@ class OofStore:
         self.path = path
         self._entries: dict[str, FoldPrediction] = {}
 
+    def __deepcopy__(self, memo: object) -> "OofStore":
+        """Return the store itself: a clone of what reads it reads the same entries."""
+        return self
+
     def __getstate__(self) -> dict[str, Any]:
         """Return where the entries are; those in memory stay with this process."""
         return {"path": None if self.path is None else str(self.path)}
@@ -41,8 +60,12 @@ class OofStore:
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__init__(None if state["path"] is None else Path(state["path"]))  # type: ignore[misc]
 
-    def predict_fold(self, estimator: Any, fold: EncodedFold, **of_rows: Any) -> FoldPrediction:
+    def predict_fold(
+        self, estimator: Any, fold: EncodedFold, *, with_model: bool = False, **of_rows: Any
+    ) -> FoldPrediction:
         """Return what is kept, or fit, keep and return; see `ensembles.oof.predict_fold`.
+
+        Models are not kept: ``with_model`` fits one whatever is there.
 
         Raises
         ------
@@ -50,7 +73,7 @@ class OofStore:
             If the entry's file is not whole.
         """
         key = entry_key(estimator, fold, **of_rows)
-        kept = self._read(key)
+        kept = None if with_model else self._read(key)
         if kept is not None:
             return kept
         found = predict_fold(estimator, fold, **of_rows)
@@ -92,7 +115,8 @@ def entry_key(
     sample_weight: ArrayLike | None = None,
 ) -> str:
     """Return the key of what an estimator says of a fold: features, split, parameters and seed."""
-    digest = hashlib.sha256(json.dumps(_told(estimator), sort_keys=True).encode())
+    told = [_told(estimator), int(np.max(y)), {name: version(name) for name in FITTED_BY}]
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     for array in (fold.X_train, fold.X_held_out, fold.train, fold.held_out):
         _add(digest, array)
     for name, of_rows in (("", y), ("", questions), ("", groups), ("weight", sample_weight)):

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import assert_all_finite
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Positions to learn from, positions to judge."""
@@ -29,8 +30,9 @@ def family_folds(groups: ArrayLike, *, n_folds: int, seed: int) -> list[Fold]:
     Raises
     ------
     ValueError
-        If there are fewer families than folds, or fewer than two folds.
+        If there are fewer families than folds, or fewer than two folds, or a family is missing.
     """
+    assert_all_finite(np.asarray(groups), input_name="groups")
     families, inverse = np.unique(np.asarray(groups), return_inverse=True)
     if n_folds < 2:
         raise ValueError(f"got {n_folds} folds, expected 2 or more")

@@ -11,6 +11,7 @@ classes, so that level 1 learns how far to trust each member's probability of a 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -28,7 +29,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ensembles.choice import chosen, classes_as_options
+from ensembles.choice import chosen, classes_as_options, credit, question_index
 from ensembles.greedy import GreedySelection
 from ensembles.level_one import LevelOne
 from ensembles.oof import check_rows, encode_fold, fit_rows, predict_fold, predict_rows
@@ -65,7 +66,8 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
         Column of 0 and 1 of the raw table that the logit's weights may depend on.
     store : OofStore, optional
         Where predictions of folds are kept and looked for, so that stacks of the same members on the same
-        rows fit none of them again. Fold models are not kept: with ``served="folds"`` all are fitted.
+        rows fit none of them again. Fold models are not kept: with ``served="folds"``
+        all are fitted.
 
     Attributes
     ----------
@@ -135,6 +137,9 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
         """
         if not self.members:
             raise ValueError("got no members, expected one or more")
+        names = [name for name, _ in self.members]
+        if len(set(names)) < len(names):
+            raise ValueError(f"got the members {', '.join(names)}, expected a name of its own for each")
         for name, allowed in (("joined_by", JOINED_BY), ("served", SERVED)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"got {name} {getattr(self, name)!r}, allowed are {', '.join(allowed)}")
@@ -144,6 +149,8 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
             splits_of = np.arange(len(labels)) if groups is None else np.asarray(groups)
         else:
             splits_of = ids if groups is None else np.asarray(groups)
+            if not np.isin(self.classes_, (0, 1)).all():
+                raise ValueError(f"got the labels {self.classes_.tolist()}, expected 0 and 1 with questions")
             check_rows(labels, questions=ids, groups=splits_of)
         check_consistent_length(labels, splits_of)
         weight = None
@@ -204,7 +211,31 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
         prob = self.predict_proba(X, questions=questions)
         if questions is None:
             return np.asarray(self.classes_[prob.argmax(axis=1)])
-        return np.asarray((chosen(prob[:, 1], questions) > 0).astype(np.int64))
+        return np.asarray(self.classes_[(chosen(prob[:, 1], questions) > 0).astype(np.int64)])
+
+    def score(
+        self,
+        X: Any,
+        y: ArrayLike,
+        *,
+        questions: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
+        """Return the share of rows, or of questions, that are answered rightly; tied options share one.
+
+        ``questions`` and ``sample_weight`` reach it through metadata routing
+        (``set_score_request(questions=True)``), so that ``cross_validate`` works on option rows.
+        """
+        prob = self.predict_proba(X, questions=questions)
+        if questions is None:
+            earned = (self.classes_[prob.argmax(axis=1)] == np.asarray(y)).astype(np.float64)
+            weight = np.ones(len(earned)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+            return float(np.average(earned, weights=weight))
+        earned, right = credit(prob[:, 1], questions, y), np.asarray(y) == 1
+        if sample_weight is None:
+            return float(earned.mean())
+        weight = np.bincount(question_index(questions), weights=np.asarray(sample_weight) * right)
+        return float(np.average(earned, weights=weight))
 
     def _checked(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[np.int64]]:
         """Return rows and labels 0, 1, ...; sets ``classes_`` and, without encoder, ``n_features_in_``."""
@@ -234,7 +265,9 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
         else:
             splits = family_folds(known.groups, n_folds=self.n_folds, seed=self.seed)
         keep_models = self.served == "folds"
-        predict = self.store.predict_fold if self.store and not keep_models else predict_fold
+        predict = predict_fold
+        if self.store is not None:
+            predict = partial(self.store.predict_fold, with_model=keep_models)
         self.of_options_ = known.questions is not None
         shape = (len(known.y),) if self.of_options_ else (len(known.y), len(self.classes_))
         oof = np.full((*shape, len(self.members)), np.nan)

@@ -159,6 +159,8 @@ def tune(
     if n_trials < 1:
         raise ValueError(f"got {n_trials} trials, expected 1 or more")
     rows = _rows(y, questions, groups)
+    if any(not isinstance(fold, EncodedFold) for fold in folds):
+        check_consistent_length(X, rows.y)
     deadline = None if timeout_s is None else time() + timeout_s
     done = [fold for fold in folds if isinstance(fold, EncodedFold)]
     raw = [fold for fold in folds if not isinstance(fold, EncodedFold)]

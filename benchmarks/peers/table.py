@@ -57,7 +57,7 @@ def table(scored: Sequence[Scored]) -> list[str]:
             if not runs:
                 continue
             timed = system not in UNTIMED
-            kept = sum(run.wall_s <= SLACK * budget_s for run in runs)
+            kept = sum(run.error is None and run.wall_s <= SLACK * budget_s for run in runs)
             cpu = [run.cpu_s for run in runs if run.cpu_s is not None]
             lines.append(
                 f"| {system} | {budget_s if timed else 'none'} | {_mean(runs, 'log_loss'):.4f} "

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ensembles.choice import question_index, question_softmax
@@ -21,7 +21,7 @@ from ensembles.space import Trial
 DEFAULTS: Mapping[str, Any] = {"penalty": 30.0}
 
 
-class ConditionalLogit(ClassifierMixin, BaseEstimator):
+class ConditionalLogit(BaseEstimator):
     """Softmax of a linear utility over the options of each question.
 
     Parameters

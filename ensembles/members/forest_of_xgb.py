@@ -18,6 +18,7 @@ from ensembles.members.rows import RowClassifier
 from ensembles.space import Trial
 
 DEFAULTS: Mapping[str, Any] = {**xgb.DEFAULTS, "n_estimators": 90, "n_members": 8}
+MOST_DRAWS = 200
 
 
 class ForestOfXGBoost(RowClassifier):
@@ -54,9 +55,16 @@ class ForestOfXGBoost(RowClassifier):
         questions: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Fit all members; without ``groups`` every row is a family of its own."""
+        """Fit all members; without ``groups`` every question, or row, is a family of its own.
+
+        Raises
+        ------
+        ValueError
+            As `RowClassifier.fit`, and if bags of families keep missing a class.
+        """
         matrix, labels = self._checked(X, y, groups, questions)
-        families = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
+        own = np.arange(len(labels)) if questions is None else questions
+        families = np.unique(own if groups is None else groups, return_inverse=True)[1]
         weight = self._checked_weights(sample_weight, matrix, labels)
         seeds = np.random.SeedSequence(self.seed).spawn(self.n_members)
         counts = [_bag(families, labels, np.random.default_rng(child)) for child in seeds]
@@ -121,10 +129,14 @@ def _bag(
 ) -> NDArray[np.float64]:
     """Return how often each row is drawn; draws again in the rare case that a class is left out."""
     n_families, n_classes = int(families.max()) + 1, len(np.unique(labels))
-    while True:
+    for _ in range(MOST_DRAWS):
         drawn = np.bincount(rng.integers(n_families, size=n_families), minlength=n_families)[families]
         if len(np.unique(labels[drawn > 0])) == n_classes:
             return drawn.astype(np.float64)
+    raise ValueError(
+        f"got {n_classes} classes in {n_families} families, of which {MOST_DRAWS} bags all missed a class; "
+        "expected classes that lie in more families"
+    )
 
 
 def _fit_member(

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import logsumexp
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -29,8 +29,10 @@ _TOLERANCE = 1e-7
 within 1e-14 per feature of its minimum."""
 
 
-class BlockLogistic(ClassifierMixin, BaseEstimator):
+class BlockLogistic(BaseEstimator):
     """Ridge-penalised logistic regression that holds one block of rows as float64.
+
+    A part of the member that `make` returns, which checks what comes in.
 
     Parameters
     ----------

@@ -73,6 +73,10 @@ class WeightedNeighbours(KNeighborsClassifier):
             shares[rows] = self._shares(block.astype(np.float32))
         return shares
 
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the class with the largest share, (n_rows,)."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
     def _shares(self, block: NDArray[np.float32]) -> NDArray[np.float64]:
         distance, at = self.kneighbors(block, min(self.n_neighbors, self.n_samples_fit_))
         with np.errstate(divide="ignore"):

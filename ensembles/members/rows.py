@@ -16,6 +16,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
+    assert_all_finite,
     check_consistent_length,
     check_is_fitted,
     has_fit_parameter,
@@ -88,6 +89,8 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         """Return the probability of each class, (n_rows, n_classes); questions do not change it."""
         check_is_fitted(self, "estimator_")
         matrix = validate_data(self, X, reset=False, dtype=np.float32, ensure_all_finite="allow-nan")
+        if questions is not None:
+            check_consistent_length(matrix, questions)
         return np.asarray(self.estimator_.predict_proba(matrix), dtype=np.float64)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -108,6 +111,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         for of_rows in (groups, questions):
             if of_rows is not None:
                 check_consistent_length(target, of_rows)
+                assert_all_finite(np.asarray(of_rows), input_name="groups or questions")
         encoder = LabelEncoder().fit(target)
         self.classes_ = encoder.classes_
         if len(self.classes_) < 2:

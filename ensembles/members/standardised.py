@@ -10,15 +10,17 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 BLOCK_CELLS = 2**21
 """Values that are held as float64 at a time: 16 MiB."""
 
 
-class Standardised(TransformerMixin, BaseEstimator):
+class Standardised(BaseEstimator):
     """Missing values by the column's median, then mean 0 and variance 1; a constant column becomes 0.
+
+    A part of members, which check what comes in.
 
     Attributes
     ----------

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from ensembles.choice import question_index, question_softmax
 from ensembles.members.rows import RowClassifier
@@ -105,6 +105,8 @@ class UtilityClassifier(RowClassifier):
         """Return the probability of each class, (n_rows, 2): of a choice, where questions are given."""
         check_is_fitted(self, "estimator_")
         matrix = validate_data(self, X, reset=False, dtype=np.float32, ensure_all_finite="allow-nan")
+        if questions is not None:
+            check_consistent_length(matrix, questions)
         utility = self.estimator_.utility(matrix)
         if questions is None:
             return np.asarray(self.logistic_.predict_proba(utility[:, None]), dtype=np.float64)
@@ -120,8 +122,8 @@ class UtilityClassifier(RowClassifier):
 
 def _place(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return a number per row that depends on its features only, (n_rows,): a sum with arbitrary weights."""
-    weights = np.random.default_rng(0).normal(size=matrix.shape[1])
-    return np.asarray(np.where(np.isfinite(matrix), matrix, 0.5) @ weights, dtype=np.float64)
+    weights = np.random.default_rng(0).standard_normal(matrix.shape[1], dtype=np.float32)
+    return np.asarray(np.where(np.isfinite(matrix), matrix, np.float32(0.5)) @ weights, dtype=np.float64)
 
 
 def question_weights(weight: NDArray[Any], questions: NDArray[np.int64]) -> NDArray[np.float64]:

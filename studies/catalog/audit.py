@@ -49,6 +49,10 @@ def audit_parts(protocol: Protocol) -> list[Check]:
     shared = {example.group for example in protocol.train}
     found = [example for example in protocol.val if example.group in shared]
     checks.append(_check("val families in train", found, leak))
+    twins = {_content(example) for example in protocol.train}
+    found = [example for example in protocol.val if _content(example) in twins]
+    checks.append(_check("val questions repeated in train", found, leak))
+    checks.append(_check("equal questions in different families", _torn(protocol), "fail"))
     if seen_on_purpose:
         checks.append(
             Check(
@@ -116,6 +120,17 @@ def _check(name: str, found: Sequence[Example], leak: Status) -> Check:
     if not found:
         return Check(name=name, status="pass", found=0)
     return Check(name=name, status=leak, found=len(found), detail=f"first {found[0].id}")
+
+
+def _torn(protocol: Protocol) -> list[Example]:
+    """Return questions that, part by part, stand in several families: folds by family would part them."""
+    torn = []
+    for part in (protocol.train, protocol.val, protocol.test):
+        home: dict[tuple[object, ...], str] = {}
+        torn += [
+            example for example in part if home.setdefault(_content(example), example.group) != example.group
+        ]
+    return torn
 
 
 def _content(example: Example) -> tuple[object, ...]:

@@ -24,7 +24,13 @@ from studies.catalog.floors import noise_floor, option_order
 from studies.catalog.ground import Ground, gather_predictions, lay_ground
 from studies.catalog.outputs import REPORT_FILE, write_outputs
 from studies.catalog.protocol import Protocol, choose_protocol, unused, without_families_of
-from studies.catalog.published import answer_gaps, answered_by_all, describe_answers, fit_published
+from studies.catalog.published import (
+    answer_gaps,
+    answered_by_all,
+    check_families,
+    describe_answers,
+    fit_published,
+)
 from studies.catalog.scoring import Scorer
 from studies.catalog.summary import Found, build_summary
 from studies.pipeline import (
@@ -162,6 +168,8 @@ def _bring(spec: StudySpec, run_dir: RunDir, progress: Progress) -> _Source:
     fingerprint = dataset.fingerprint
     answers = [read_answers(path, dataset) for path in spec.llm_answers]
     protocol = choose_protocol(dataset, seed=spec.seed, limit=spec.limit, answered=answered_by_all(answers))
+    if answers:
+        check_families(protocol.test)
     checks = audit.audit_parts(protocol)
     audit.enforce(checks, allow_leak=spec.allow_leak)
     llava = bring_checkpoints(spec, run_dir, protocol.train_llm, fingerprint=fingerprint, progress=progress)

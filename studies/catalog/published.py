@@ -18,6 +18,7 @@ from ensembles.registry import MEMBERS
 from ensembles.splits import family_folds
 from ensembles.stacking import OptionStacking
 from llava_core.data.example import Dataset, Example
+from llava_core.errors import InputError
 from llava_core.evaluation.answers import PublishedAnswers
 from llava_core.evaluation.scienceqa import columns
 from studies.catalog.ground import MEMBERS_BLOCK, Ground, save_prediction, with_members
@@ -31,34 +32,45 @@ from studies.rundir import Facts, digest
 
 BLOCKS = ("structure", "overlap", "llm_answer", MEMBERS_BLOCK)
 """What the stack sees; texts beyond these reach it through the members, which had more to learn from."""
-LEVEL0: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "xgboost": (
-        "xgboost",
-        {
-            "n_estimators": 300, "learning_rate": 0.03, "max_depth": 3, "min_child_weight": 8.0,
-            "subsample": 0.7, "colsample_bytree": 0.3, "reg_lambda": 8.0,
-        },
-    ),
-    "lightgbm": (
-        "lightgbm",
-        {
-            "n_estimators": 300, "learning_rate": 0.02, "num_leaves": 8, "min_child_samples": 40,
-            "colsample_bytree": 0.3, "reg_lambda": 8.0,
-        },
-    ),
-    "forest_of_xgboost": (
-        "forest_of_xgboost",
-        {
-            "n_estimators": 150, "learning_rate": 0.05, "max_depth": 3, "min_child_weight": 4.0,
-            "colsample_bytree": 0.3,
-        },
-    ),
-    "random_forest": ("random_forest", {}),
-    "neighbours": ("neighbours", {}),
-    "linear": ("linear", {}),
+FEWEST_FAMILIES = 3
+LEVEL0: Mapping[str, Mapping[str, Any]] = {
+    "xgboost": {
+        "n_estimators": 300, "learning_rate": 0.03, "max_depth": 3, "min_child_weight": 8.0,
+        "subsample": 0.7, "colsample_bytree": 0.3, "reg_lambda": 8.0,
+    },
+    "lightgbm": {
+        "n_estimators": 300, "learning_rate": 0.02, "num_leaves": 8, "min_child_samples": 40,
+        "colsample_bytree": 0.3, "reg_lambda": 8.0,
+    },
+    "forest_of_xgboost": {
+        "n_members": 8, "n_estimators": 150, "learning_rate": 0.05, "max_depth": 3, "min_child_weight": 4.0,
+        "subsample": 0.8, "colsample_bytree": 0.3, "reg_lambda": 2.0,
+    },
+    "random_forest": {
+        "n_estimators": 100, "max_features": 0.1, "min_samples_leaf": 5, "max_samples": 0.6,
+    },
+    "neighbours": {"n_neighbors": 40, "n_reference": 30_000},
+    "linear": {"C": 0.01},
 }  # fmt: skip
-"""Members of the stack by name: their kind, and what is not default: small trees in small steps, for a few
-thousand questions. Chosen in inner folds (`benchmarks/published_stack.py`)."""
+"""Members of the stack with all their parameters, so that no default elsewhere changes it: small trees in
+small steps, for a few thousand questions. Chosen in inner folds (`benchmarks/published_stack.py`)."""
+
+
+def check_families(test: Sequence[Example]) -> None:
+    """Check that nested folds by family can be made: each fold's training part is divided again.
+
+    Raises
+    ------
+    InputError
+        If the questions are of fewer than three families.
+    """
+    n_families = len({example.group for example in test})
+    if n_families < FEWEST_FAMILIES:
+        raise InputError(
+            f"got answers to questions of {n_families} families, allowed are {FEWEST_FAMILIES} or more: "
+            "methods that learn from answers are scored on families that they did not learn from",
+            field="llm_answers",
+        )
 
 
 def answered_by_all(answers: Sequence[PublishedAnswers]) -> set[str] | None:
@@ -136,10 +148,11 @@ def fit_published(
     chosen = chosen_options(test, answers)
     right = np.array([example.answer for example in test], dtype=np.int64)
     families = table.groups[np.unique(table.questions, return_index=True)[1]]
-    folds = family_folds(families, n_folds=ground.spec.outer_folds, seed=ground.spec.seed)
+    n_folds = min(ground.spec.outer_folds, len(np.unique(families)))
+    folds = family_folds(families, n_folds=n_folds, seed=ground.spec.seed)
     inputs: dict[str, Any] = {
         "answers": {file.name: digest({"chosen": file.chosen, "texts": file.texts}) for file in answers},
-        "outer_folds": ground.spec.outer_folds,
+        "outer_folds": n_folds,
     }
     methods: dict[str, Facts] = {}
     if not ground.tag:
@@ -199,7 +212,7 @@ def _nested(
         prob, seconds = np.full(len(rows.y), np.nan), 0.0
         for place, (train, held_out) in enumerate(folds):
             learn, judge = np.isin(rows.questions, train), np.isin(rows.questions, held_out)
-            stack = _build_stack(ground)
+            stack = _build_stack(ground, rows.groups[learn])
             begun = perf_counter()
             stack.fit(
                 rows.frame[learn].reset_index(drop=True),
@@ -212,7 +225,7 @@ def _nested(
             prob[judge] = stack.predict_proba(held, questions=rows.questions[judge])[:, 1]
             tick(place + 1, len(folds) + 1)
         save_prediction(ground, "stacking_with_llm", prob=prob, fold=_fold_of_rows(rows, folds), table=rows)
-        final = _build_stack(ground)
+        final = _build_stack(ground, rows.groups)
         begun = perf_counter()
         final.fit(rows.frame, rows.y, questions=rows.questions, groups=rows.groups)
         fit_s = perf_counter() - begun
@@ -226,15 +239,15 @@ def _nested(
     return try_method(ground, "stacking_with_llm", do, models=[folder] if folder else [], **inputs)
 
 
-def _build_stack(ground: Ground) -> OptionStacking:
-    """Return an unfitted stack, which encodes within its own folds."""
+def _build_stack(ground: Ground, groups: NDArray[np.int64]) -> OptionStacking:
+    """Return an unfitted stack for rows of these families, which encodes within its own folds."""
     spec = ground.spec
     return OptionStacking(
         members=[
-            (name, MEMBERS[kind].make(params, seed=spec.seed, n_jobs=spec.jobs))
-            for name, (kind, params) in LEVEL0.items()
+            (name, MEMBERS[name].make(params, seed=spec.seed, n_jobs=spec.jobs))
+            for name, params in LEVEL0.items()
         ],
-        n_folds=spec.folds,
+        n_folds=min(spec.folds, len(np.unique(groups))),
         seed=spec.seed,
         encoder=ground.encoder(BLOCKS),
         context=CONTEXT,

@@ -100,6 +100,44 @@ def test_questions_are_given_to_both_or_neither() -> None:
         fitted.predict_proba(options)
 
 
+def test_option_rows_are_scored_through_metadata_routing() -> None:
+    rng = np.random.default_rng(0)
+    questions = np.repeat(np.arange(90), 3)
+    y = np.zeros(270, dtype=int)
+    y[np.arange(90) * 3 + rng.integers(3, size=90)] = 1
+    X = rng.normal(size=(270, 2)) + 2 * y[:, None]
+    with config_context(enable_metadata_routing=True):
+        routed = stack().set_fit_request(groups=True, questions=True).set_score_request(questions=True)
+        given = {"groups": questions // 2, "questions": questions}
+        found = cross_validate(routed, X, y, cv=GroupKFold(3), params=given)["test_score"]
+    assert (found > 0.7).all()
+    fitted = stack().fit(X, y == 1, questions=questions)
+    right = fitted.predict(X, questions=questions)
+    assert right.dtype == bool
+    assert fitted.score(X, y, questions=questions) == pytest.approx((right & (y == 1)).sum() / 90, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [(np.array(["no", "yes"]), "expected 0 and 1 with questions"), (np.array([-1, 1]), "expected 0 and 1")],
+)
+def test_labels_that_do_not_say_which_option_is_right_are_refused(labels, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        stack().fit(np.arange(16.0)[:, None], labels[[0, 1] * 8], questions=np.repeat(np.arange(8), 2))
+
+
+def test_members_of_one_name_are_refused() -> None:
+    twice = OptionStacking([("a", MEMBERS["linear"].make({}, seed=0, n_jobs=1))] * 2)
+    with pytest.raises(ValueError, match="a name of its own"):
+        twice.fit(np.arange(8.0)[:, None], [0, 1] * 4)
+
+
+def test_a_blend_of_few_families_is_joined() -> None:
+    X, y = load_wine(return_X_y=True)
+    fitted = stack(blend=True, n_folds=5).fit(X, y, groups=np.arange(len(y)) % 12)
+    assert fitted.score(X, y) > 0.9
+
+
 def test_folds_of_rows_hold_every_class_in_equal_shares() -> None:
     labels = np.repeat([0, 1, 2], [50, 30, 7])
     folds = class_folds(labels, n_folds=5, seed=0)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ensembles.registry import MEMBERS
+from studies.catalog.published import LEVEL0
 from studies.predictions import read_predictions
 
 Studies = Callable[..., subprocess.CompletedProcess[str]]
@@ -120,3 +122,26 @@ def test_the_stack_predicts_with_answers_and_refuses_without(
     done = studies("predict", answered, "--data", split_questions, "--out", out, *given)
     assert done.returncode == 0, done.stderr
     assert set(read_predictions(out)["method"]) == {"stacking_with_llm"}
+
+
+@pytest.mark.parametrize(("limit", "code"), [("2", 2), ("8", 0)])
+def test_the_frozen_preset_runs_on_a_handful_of_questions(
+    studies: Studies, split_questions: Path, answer_files: list[Path], tmp_path: Path, limit: str, code: int
+) -> None:
+    given = [argument for file in answer_files for argument in ("--llm-answers", file)]
+    done = studies(
+        "run", "ensemble_vs_llm", "--preset", "published", "--limit", limit, "--trials", "1",
+        "--data", split_questions, *given, "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    if code:
+        assert "allowed are 3 or more" in done.stderr
+    else:
+        methods = json.loads((tmp_path / "run" / "summary.json").read_text())["methods"]
+        assert {method["status"] for method in methods if method["name"] == "stacking_with_llm"} == {"ok"}
+
+
+def test_no_default_of_a_member_reaches_the_frozen_stack() -> None:
+    for name, params in LEVEL0.items():
+        assert set(MEMBERS[name].defaults) == set(params), name

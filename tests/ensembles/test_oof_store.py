@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 from ensembles.members.rows import RowClassifier
 from ensembles.oof import EncodedFold, encode_folds, out_of_fold
@@ -157,3 +158,15 @@ def test_a_stack_that_used_a_store_is_saved_without_it(rows: dict[str, NDArray],
             stack.predict_proba(rows["X"], questions=rows["questions"]),
         )
         assert loaded.store.path == store.path
+
+
+def test_a_clone_reads_the_same_store_and_fold_models_fill_it(
+    rows: dict[str, NDArray], fits: list[str]
+) -> None:
+    members = [("tree", make("decision_tree")), ("linear", make("linear"))]
+    folds = OptionStacking(members, n_folds=3, served="folds", store=OofStore())
+    folds.fit(rows["X"], **of_rows(rows))
+    assert len(fits) == 6
+    # Two refits on all rows, and no fold.
+    clone(folds).set_params(served="refit").fit(rows["X"], **of_rows(rows))
+    assert len(fits) == 8

@@ -47,6 +47,24 @@ def test_a_repeated_question_is_found_even_in_another_family(make_dataset: MakeD
     assert failed(protocol) == {"test questions repeated in val": 1}
 
 
+@pytest.mark.parametrize("part", ["train", "val", "test"])
+def test_equal_questions_in_different_families_stop_the_study(part: str, make_dataset: MakeDataset) -> None:
+    protocol = choose_protocol(make_dataset({"train": 6, "val": 3, "test": 4}), seed=0)
+    first, second, *others = getattr(protocol, part)
+    twin = replace(first, id="twin", group="elsewhere")
+    checks = audit_parts(replace(protocol, **{part: (first, second, *others, twin)}))
+    assert {check.name: check.found for check in checks if check.status == "fail"}[
+        "equal questions in different families"
+    ] == 1
+
+
+def test_a_question_of_train_that_val_repeats_is_found(make_dataset: MakeDataset) -> None:
+    protocol = choose_protocol(make_dataset({"train": 6, "val": 3, "test": 4}), seed=0)
+    twin = replace(protocol.train[0], id="twin", split="val")
+    checks = audit_parts(replace(protocol, val=(*protocol.val, twin)))
+    assert {check.name: check.found for check in checks}["val questions repeated in train"] == 1
+
+
 def test_seen_facts_are_reported_and_not_a_leak(make_dataset: MakeDataset) -> None:
     protocol = leaky(make_dataset, BUNDLED, group="train_ensemble1", slice="seen_facts")
     assert failed(protocol) == {}
