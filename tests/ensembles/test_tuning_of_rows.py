@@ -86,3 +86,13 @@ def test_one_class_and_wrong_lengths_are_refused(tmp_path: Path) -> None:
         tune("linear", X, LABELS, groups=np.arange(5), **given)
     with pytest.raises(ValueError, match="NaN"):
         tune("linear", X, np.where(LABELS == 0, np.nan, 1.0), **given)
+
+
+def test_a_budget_that_is_spent_leaves_the_defaults_judged(tmp_path: Path) -> None:
+    folds = class_folds(LABELS, n_folds=2, seed=0)
+    found = tune(
+        "linear", X, LABELS, folds=folds, n_trials=1000, seed=0, storage=tmp_path / "journal", timeout_s=1e-6
+    )  # fmt: skip
+    assert found.default_inner_log_loss == found.inner_log_loss
+    assert found.n_trials < 1000
+    assert not found.reproducible
