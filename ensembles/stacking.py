@@ -135,29 +135,10 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
             If the rows are no multiple-choice problem, or without questions of one class; if a setting is
             none of those allowed, or there is no member.
         """
-        if not self.members:
-            raise ValueError("got no members, expected one or more")
-        names = [name for name, _ in self.members]
-        if len(set(names)) < len(names):
-            raise ValueError(f"got the members {', '.join(names)}, expected a name of its own for each")
-        for name, allowed in (("joined_by", JOINED_BY), ("served", SERVED)):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"got {name} {getattr(self, name)!r}, allowed are {', '.join(allowed)}")
+        self._check_settings()
         rows, labels = self._checked(X, y)
-        ids = None if questions is None else np.asarray(questions)
-        if ids is None:
-            splits_of = np.arange(len(labels)) if groups is None else np.asarray(groups)
-        else:
-            splits_of = ids if groups is None else np.asarray(groups)
-            if not np.isin(self.classes_, (0, 1)).all():
-                raise ValueError(f"got the labels {self.classes_.tolist()}, expected 0 and 1 with questions")
-            check_rows(labels, questions=ids, groups=splits_of)
-        check_consistent_length(labels, splits_of)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
-        known = _Rows(y=labels, questions=ids, groups=splits_of, sample_weight=weight)
-        oof = self._fit_folds(rows, known, stratified=ids is None and groups is None)
+        known = self._known(rows, labels, questions, groups, sample_weight)
+        oof = self._fit_folds(rows, known, stratified=questions is None and groups is None)
         judged = np.asarray(np.isfinite(oof).reshape(len(labels), -1).all(axis=1))
         of_pairs = known.take(judged).pairs(len(self.classes_)).told
         self.level_one_ = self._joiner().fit(
@@ -190,8 +171,8 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "level_one_")
         if (questions is None) == self.of_options_:
-            told = "with" if self.of_options_ else "without"
-            raise ValueError(f"this stack was fitted {told} questions; got it {_with(questions)} them")
+            fitted, got = ("with", "none") if self.of_options_ else ("without", "some")
+            raise ValueError(f"this stack was fitted {fitted} questions, got {got} to predict with")
         rows = X if self.encoder is not None else self._validated(X)
         ids = None if questions is None else np.asarray(questions)
         level0 = np.mean(
@@ -236,6 +217,38 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
             return float(earned.mean())
         weight = np.bincount(question_index(questions), weights=np.asarray(sample_weight) * right)
         return float(np.average(earned, weights=weight))
+
+    def _check_settings(self) -> None:
+        names = [name for name, _ in self.members]
+        if not names:
+            raise ValueError("got no members, expected one or more")
+        if len(set(names)) < len(names):
+            raise ValueError(f"got the members {', '.join(names)}, expected a name of its own for each")
+        for name, allowed in (("joined_by", JOINED_BY), ("served", SERVED)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"got {name} {getattr(self, name)!r}, allowed are {', '.join(allowed)}")
+
+    def _known(
+        self,
+        rows: Any,
+        labels: NDArray[np.int64],
+        questions: ArrayLike | None,
+        groups: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+    ) -> "_Rows":
+        """Return what is known of the rows; where no families are given, each question or row is its own."""
+        ids = None if questions is None else np.asarray(questions)
+        own = np.arange(len(labels)) if ids is None else ids
+        families = own if groups is None else np.asarray(groups)
+        check_consistent_length(labels, families)
+        if ids is not None:
+            if not np.isin(self.classes_, (0, 1)).all():
+                raise ValueError(f"got the labels {self.classes_.tolist()}, expected 0 and 1 with questions")
+            check_rows(labels, questions=ids, groups=families)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+        return _Rows(y=labels, questions=ids, groups=families, sample_weight=weight)
 
     def _checked(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[np.int64]]:
         """Return rows and labels 0, 1, ...; sets ``classes_`` and, without encoder, ``n_features_in_``."""
@@ -360,7 +373,3 @@ class _Rows:
             groups=np.repeat(self.groups, n_classes),
             sample_weight=None if self.sample_weight is None else np.repeat(self.sample_weight, n_classes),
         )
-
-
-def _with(questions: ArrayLike | None) -> str:
-    return "without" if questions is None else "with"

@@ -92,11 +92,11 @@ def test_a_weight_counts_for_members_and_for_what_joins_them() -> None:
 
 def test_questions_are_given_to_both_or_neither() -> None:
     X, y = load_wine(return_X_y=True)
-    with pytest.raises(ValueError, match="without questions; got it with them"):
+    with pytest.raises(ValueError, match="without questions, got some"):
         stack().fit(X, y).predict_proba(X, questions=np.arange(len(y)))
     options = pd.DataFrame({"a": [0.0, 1.0] * 8})
     fitted = stack().fit(options, [0, 1] * 8, questions=np.repeat(np.arange(8), 2))
-    with pytest.raises(ValueError, match="with questions; got it without them"):
+    with pytest.raises(ValueError, match="with questions, got none"):
         fitted.predict_proba(options)
 
 
