@@ -100,8 +100,8 @@ def draw(scored: Sequence[Scored], path: Path) -> None:
     for column, task in enumerate(tasks):
         for row, (measure, label) in enumerate(MEASURES.items()):
             panel = axes[row, column]
+            of_task = [each for each in scored if each.cell.task == task]
             for place, system in enumerate(SYSTEMS):
-                of_task = [each for each in scored if each.cell.task == task]
                 runs = [found for budget_s in BUDGETS_S if (found := _runs(of_task, system, budget_s))]
                 if runs:
                     panel.plot(
@@ -113,6 +113,12 @@ def draw(scored: Sequence[Scored], path: Path) -> None:
                         label=system,
                     )
             panel.set_xscale("log")
+            panel.set_xticks([2, 10, *BUDGETS_S], labels=["2", "10", *map(str, BUDGETS_S)])
+            panel.minorticks_off()
+            if measure == "log_loss":
+                # What is far above the others stands in the table.
+                low = min(_mean([each], measure) for each in of_task)
+                panel.set_ylim(0.95 * low, min(panel.get_ylim()[1], 3 * low))
             panel.set_title(task if row == 0 else "")
             panel.set_xlabel("wall seconds" if row == len(MEASURES) - 1 else "")
             panel.set_ylabel(label if column == 0 else "")
