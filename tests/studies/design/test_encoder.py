@@ -5,6 +5,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
+from ensembles.registry import MEMBERS
 from studies.design import DesignEncoder, option_table
 from studies.design.encoder import available_blocks
 
@@ -145,3 +146,12 @@ def test_fitted_encoder_survives_a_safe_file(table):
     assert all(name.startswith(("studies.design.", "scipy.sparse.")) for name in types)
     again = skops.io.loads(data, trusted=types)
     np.testing.assert_array_equal(again.transform(table.frame), encoder.transform(table.frame))
+
+
+def test_named_columns_come_out_as_a_frame_and_go_into_members(table):
+    encoder = DesignEncoder().set_output(transform="pandas")
+    frame = encoder.fit_transform(table.frame, table.y, groups=table.groups)
+    assert frame.columns.tolist() == encoder.get_feature_names_out().tolist()
+    assert encoder.transform(table.frame).columns.equals(frame.columns)
+    member = MEMBERS["linear"].make({}, seed=0, n_jobs=1).fit(frame, table.y, groups=table.groups)
+    assert member.feature_names_in_.tolist() == frame.columns.tolist()
