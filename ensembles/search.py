@@ -18,7 +18,7 @@ from joblib import Parallel, delayed
 from ensembles.oof import EncodedFold
 from ensembles.oof_store import OofStore
 from ensembles.registry import Member, find_member
-from ensembles.trial import Judged, Rows, judge
+from ensembles.trial import Judged, Pace, Rows, judge
 
 ROUND = 4
 """Trials proposed at a time."""
@@ -72,7 +72,7 @@ def run_rounds(
     progress : callable, optional
         Called with (trials done, trials in all).
     """
-    study, longest = open_study(search), 0.0
+    study, longest, pace = open_study(search), 0.0, Pace()
     while (n_done := n_finished(study)) < search.n_trials:
         first = n_done - n_done % ROUND
         if deadline is not None and first and time() + longest > deadline:
@@ -81,7 +81,9 @@ def run_rounds(
         proposed = _propose(study, search, range(first, min(first + ROUND, search.n_trials)))
         limits = limits_of(study, before=first, n_folds=len(search.folds))
         judged = Parallel(n_jobs=n_jobs, prefer="threads")(
-            delayed(judge_one)(search, params, limits=limits, deadline=deadline if trial.number else None)
+            delayed(judge_one)(
+                search, params, limits=limits, deadline=deadline if trial.number else None, pace=pace
+            )
             for trial, params in proposed
         )
         for (trial, _), found in zip(proposed, judged, strict=True):
@@ -99,6 +101,7 @@ def judge_one(
     *,
     limits: Sequence[float] = (),
     deadline: float | None = None,
+    pace: Pace | None = None,
     n_jobs: int = 1,
 ) -> Judged:
     """Return what `ensembles.trial.judge` says of parameters on the folds of a search."""
@@ -110,6 +113,7 @@ def judge_one(
         predict=search.store.predict_fold,
         limits=limits,
         deadline=deadline,
+        pace=pace,
         seed=search.seed,
         n_jobs=n_jobs,
     )

@@ -26,6 +26,13 @@ class Rows:
     groups: NDArray[Any]
 
 
+@dataclass(slots=True)
+class Pace:
+    """How long a fold takes, as far as the trials of a search have seen."""
+
+    slowest_s: float = 0.0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Judged:
     """What became of one set of parameters."""
@@ -55,6 +62,7 @@ def judge(
     predict: PredictFold,
     limits: Sequence[float] = (),
     deadline: float | None = None,
+    pace: Pace | None = None,
     seed: int,
     n_jobs: int = 1,
 ) -> Judged:
@@ -75,6 +83,8 @@ def judge(
     deadline : float, optional
         Reading of `time.time` after which no fold should end; a fold is not begun that would, at
         the pace of the slowest so far.
+    pace : Pace, optional
+        Of the trials before; this one adds what it sees.
     seed : int
     n_jobs : int
         Threads of a fit.
@@ -84,9 +94,9 @@ def judge(
     families: list[int] = []
     running: list[float] = []
     oof: NDArray[np.float64] | None = None
-    fit_s = slowest = 0.0
+    fit_s, pace = 0.0, pace or Pace()
     for step, fold in enumerate(folds):
-        if deadline is not None and time() + slowest > deadline:
+        if deadline is not None and time() + pace.slowest_s > deadline:
             return Judged(running=tuple(running), out_of_time=True, fit_s=fit_s)
         try:
             estimator = make(params, seed=seed, n_jobs=n_jobs)
@@ -101,7 +111,7 @@ def judge(
         if oof is None:
             oof = np.full((len(rows.y), *found.prob.shape[1:]), np.nan)
         oof[fold.held_out] = found.prob
-        fit_s, slowest = fit_s + found.fit_s, max(slowest, found.fit_s)
+        fit_s, pace.slowest_s = fit_s + found.fit_s, max(pace.slowest_s, found.fit_s)
         running.append(float(np.mean(losses)))
         if step < len(folds) - 1 and limits and running[-1] > limits[step]:
             return Judged(running=tuple(running), fit_s=fit_s)
