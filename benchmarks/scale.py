@@ -47,12 +47,14 @@ SLOPE, HOURS = 1.15, 3
 CHUNK = 20_000
 
 
-def make(name: str, n_rows: int, n_threads: int) -> Any:
-    """Return an unfitted method."""
+def make(name: str, n_rows: int, n_threads: int, trees: int | None) -> Any:
+    """Return an unfitted method, with so many trees in place of the defaults."""
     if name == "stack":
-        members = [(member, make(member, n_rows, n_threads)) for member in STACKED]
+        members = [(member, make(member, n_rows, n_threads, trees)) for member in STACKED]
         return OptionStacking(members, n_folds=3)
     params = dict(BOUNDED.get(name, {}))
+    if trees is not None and "n_estimators" in MEMBERS[name].defaults:
+        params["n_estimators"] = trees
     if "max_samples" in params:
         params["max_samples"] = min(params["max_samples"], n_rows // 2)
     return MEMBERS[name].make(params, seed=0, n_jobs=n_threads)
@@ -124,12 +126,12 @@ def timed(do: Callable[[], Any]) -> tuple[Any, float, float]:
     return found, time.perf_counter() - wall, time.process_time() - cpu
 
 
-def measure(folder: Path, name: str, n_rows: int, n_threads: int) -> dict[str, Any]:
+def measure(folder: Path, name: str, n_rows: int, n_threads: int, trees: int | None) -> dict[str, Any]:
     """Fit, predict and score one method in this process."""
     train, test = folder / f"rows_{n_rows}_0", folder / f"rows_{N_TEST}_1"
     X, y = np.load(train / "X.npy", mmap_mode="r"), np.load(train / "y.npy").astype(np.int64)
     questions, groups = ids(n_rows)
-    method = make(name, n_rows, n_threads)
+    method = make(name, n_rows, n_threads, trees)
     with Watch() as watch, threadpool_limits(n_threads):
         _, fit_s, fit_cpu_s = timed(lambda: method.fit(X, y, questions=questions, groups=groups))
         _, predict_s, predict_cpu_s = timed(lambda: method.predict_proba(X, questions=questions))
@@ -140,6 +142,7 @@ def measure(folder: Path, name: str, n_rows: int, n_threads: int) -> dict[str, A
         "method": name,
         "n_rows": n_rows,
         "threads": n_threads,
+        "trees": trees,
         "fit_s": fit_s,
         "predict_s": predict_s,
         "cpu_s": fit_cpu_s + predict_cpu_s,
@@ -150,16 +153,19 @@ def measure(folder: Path, name: str, n_rows: int, n_threads: int) -> dict[str, A
     }
 
 
-def run(folder: Path, rows: Sequence[int], methods: Sequence[str], n_threads: int) -> None:
+def run(folder: Path, rows: Sequence[int], methods: Sequence[str], n_threads: int, trees: int | None) -> None:
     """Measure what is not measured yet, each in its own process, smallest first."""
     write_rows(folder, N_TEST, 1)
     for n_rows in sorted(rows):
         write_rows(folder, n_rows, 0)
         for name in methods:
-            out = folder / f"{name}_{n_rows}.json"
+            out = folder / (
+                f"{name}_{n_rows}.json" if trees is None else f"{name}_{n_rows}_trees{trees}.json"
+            )
             if out.exists():
                 continue
             command = [sys.executable, __file__, "measure", str(folder), name, str(n_rows), str(n_threads)]
+            command += [] if trees is None else [str(trees)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 print(f"{name}, {n_rows} rows failed:\n{done.stderr[-2000:]}", flush=True)
@@ -170,7 +176,8 @@ def run(folder: Path, rows: Sequence[int], methods: Sequence[str], n_threads: in
 
 def table(folder: Path, figure: Path | None) -> None:
     """Print the table of what is measured, with slopes over the two steps, and draw it."""
-    found = [json.loads(file.read_text()) for file in folder.glob("*_*.json")]
+    every = [json.loads(file.read_text()) for file in sorted(folder.glob("*_*.json"))]
+    found = [each for each in every if each.get("trees") is None]
     print(
         "| method | rows | fit, s | predict, s | CPU, s | peak over matrix | accuracy, % | log-loss | slope |"
         "\n|---|---|---|---|---|---|---|---|---|"
@@ -197,6 +204,12 @@ def table(folder: Path, figure: Path | None) -> None:
             f"\nAt {max(ROWS):,} rows: at most {most:.2f} times the matrix ({LARGEST} allowed); all methods "
             f"together {hours:.2f} h of wall time ({HOURS} allowed)."
         )
+    for each in every:
+        if each.get("trees") is not None:
+            print(
+                f"With {each['trees']} trees a member, {each['method']}, {each['n_rows']:,} rows: "
+                f"{each['peak_over_matrix']:.2f} times the matrix."
+            )
     steep = [f"{name} {slope:.2f}" for name, slope in steepest.items() if slope > SLOPE]
     print(f"Slopes above {SLOPE}: {', '.join(steep) or 'none'}.")
     if figure is not None:
@@ -236,19 +249,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
             own.add_argument("--rows", nargs="+", type=int, default=ROWS)
             own.add_argument("--method", nargs="+", choices=METHODS, default=METHODS)
             own.add_argument("--threads", type=int, default=2)
+            own.add_argument("--trees", type=int, help="trees a member, where memory alone is asked for")
         elif verb == "table":
             own.add_argument("--figure", type=Path)
         else:
             own.add_argument("method")
             own.add_argument("rows", type=int)
             own.add_argument("threads", type=int)
+            own.add_argument("trees", type=int, nargs="?")
     given = parser.parse_args(arguments)
     if given.verb == "run":
-        run(given.folder, given.rows, given.method, given.threads)
+        run(given.folder, given.rows, given.method, given.threads, given.trees)
     elif given.verb == "table":
         table(given.folder, given.figure)
     else:
-        print(json.dumps(measure(given.folder, given.method, given.rows, given.threads), indent=1))
+        print(
+            json.dumps(measure(given.folder, given.method, given.rows, given.threads, given.trees), indent=1)
+        )
 
 
 if __name__ == "__main__":

@@ -294,6 +294,8 @@ class OptionStacking(ClassifierMixin, BaseEstimator):
             if keep_models:
                 self.encoders_.append(encoder)
                 self.members_.append([each.model for each in found])
+            # The next fold is copied after this one is gone.
+            del fold, found
         return oof
 
     def _refit(self, rows: Any, known: "_Rows") -> None:

@@ -67,12 +67,12 @@ class BlockLogistic(BaseEstimator):
         total = weight.sum()
         penalty = np.append(np.full(n_features, 1.0 / (self.C * total)), 0.0)[:, None]
         back = self._whitening(matrix, weight, penalty[:, 0], n_classes)
-        one_hot = np.eye(n_classes)
+        one_hot, rows_held = np.eye(n_classes), [matrix]
 
         def loss(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             coef = solve_triangular(back, at.reshape(-1, n_utilities), lower=True, trans="T")
             value, gradient = 0.5 * float((penalty * coef**2).sum()), penalty * coef
-            for rows, block in self.standardised_.blocks(matrix):
+            for rows, block in self.standardised_.blocks(rows_held[0]):
                 log_prob = _log_prob(block @ coef[:-1] + coef[-1])
                 value -= weight[rows] @ log_prob[np.arange(len(block)), labels[rows]] / total
                 wrong = (np.exp(log_prob) - one_hot[labels[rows]]) * (weight[rows] / total)[:, None]
@@ -88,6 +88,8 @@ class BlockLogistic(BaseEstimator):
             method="L-BFGS-B",
             options={"gtol": _TOLERANCE, "ftol": 1e-15, "maxiter": 1000},
         )
+        # The optimiser leaves a reference cycle behind that holds this function, and would hold the rows.
+        rows_held.clear()
         coef = solve_triangular(back, found.x.reshape(-1, n_utilities), lower=True, trans="T")
         if n_classes == 2:
             coef = np.hstack([np.zeros_like(coef), coef])
