@@ -76,9 +76,9 @@ def _cpu_per_step(
             )
             for example in batch
         ]
-        input_ids, mask, labels = pad_batch(rows, int(bundle.tokenizer.pad_token_id))
+        input_ids, mask, labels = pad_batch(rows, bundle.pad_token_id)
         n_tokens.append(input_ids.numel())
-        return model.supervised_loss(input_ids, mask, labels, _features(bundle, cache, batch))
+        return model(input_ids, mask, labels, _features(bundle, cache, batch)).loss
 
     batches = [
         list(rng.choice(np.array(examples, dtype=object), stage.batch_size)) for _ in range(n_steps + 3)

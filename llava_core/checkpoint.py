@@ -30,6 +30,7 @@ from transformers import (
     CLIPModel,
     LlamaConfig,
     LlamaForCausalLM,
+    LlavaImageProcessorPil,
     PreTrainedTokenizerFast,
 )
 
@@ -47,17 +48,43 @@ class LlavaBundle:
 
     model: LlavaModel
     tokenizer: PreTrainedTokenizerFast
-    """One tokenizer for the language model and for CLIP's text tower."""
-    image_processor: CLIPImageProcessorPil
-    clip: CLIPModel
-    """The whole CLIP; its vision model is the module ``model.vision_tower``."""
+    """Of the language model; has the image token."""
+    image_processor: CLIPImageProcessorPil | LlavaImageProcessorPil
+    """CLIP's, or LLaVA's that can pad to a square first."""
     template: Template
-    n_image_tokens: int
-    """Image tokens per image, one per patch."""
+    clip: CLIPModel | None = None
+    """The whole CLIP, where it is at hand: its vision model is the module ``model.vision_tower``. Checkpoints
+    of LLaVA alone come without text tower and projections."""
+    clip_tokenizer: PreTrainedTokenizerFast | None = None
+    """Of CLIP's text tower; the same object as ``tokenizer`` for the shipped models."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Plain data about the training: stage configuration, loss curve, seconds."""
     seen_ids: frozenset[str] = frozenset()
     """Ids of all examples that training has seen so far."""
+
+    @property
+    def whole_clip(self) -> CLIPModel:
+        """CLIP with its text tower.
+
+        Raises
+        ------
+        InputError
+            If the checkpoint came without.
+        """
+        if self.clip is None:
+            raise InputError("got a checkpoint without CLIP's text tower; name a CLIP to take it from")
+        return self.clip
+
+    @property
+    def n_image_tokens(self) -> int:
+        """Image tokens per image."""
+        return self.model.n_image_tokens
+
+    @property
+    def pad_token_id(self) -> int:
+        """Id that fills up batches; it is masked, so any will do where the tokenizer has none of its own."""
+        pad = self.tokenizer.pad_token_id
+        return int(self.tokenizer.eos_token_id if pad is None else pad)
 
 
 def build_bundle(
@@ -84,8 +111,8 @@ def build_bundle(
         tokenizer=tokenizer,
         image_processor=image_processor,
         clip=clip,
+        clip_tokenizer=tokenizer,
         template=template,
-        n_image_tokens=model.n_image_tokens,
         meta=meta or {},
         seen_ids=seen_ids,
     )
@@ -124,13 +151,13 @@ def save_checkpoint(
     draft.mkdir()
     try:
         save_file(_on_disk(hf_names(bundle.model), dtype), draft / "model.safetensors")
-        save_file(_on_disk(_clip_rest(bundle.clip), dtype), draft / "clip.safetensors")
+        save_file(_on_disk(_clip_rest(bundle.whole_clip), dtype), draft / "clip.safetensors")
         bundle.tokenizer.save_pretrained(str(draft))
         bundle.image_processor.save_pretrained(str(draft))
         config = {
             "schema_version": SCHEMA_VERSION,
             "stage": stage,
-            "clip": bundle.clip.config.to_dict(),
+            "clip": bundle.whole_clip.config.to_dict(),
             "llm": bundle.model.llm.config.to_dict(),
             "template": asdict(bundle.template),
             "n_image_tokens": bundle.n_image_tokens,
@@ -169,7 +196,7 @@ def load_checkpoint(path: Path) -> LlavaBundle:
         meta=json.loads((path / "training.json").read_text()),
         seen_ids=read_seen_ids(path),
     )
-    rest = _clip_rest(bundle.clip)
+    rest = _clip_rest(bundle.whole_clip)
     try:
         load_hf_names(bundle.model, load_file(path / "model.safetensors"))
         stored = load_file(path / "clip.safetensors")

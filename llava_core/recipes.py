@@ -40,7 +40,7 @@ def mini_cpu() -> Recipe:
             name="align",
             trains=("projector",),
             tasks="captions",
-            template="plain",
+            template="mini_plain",
             n_epochs=0.5,
             batch_size=32,
             optim=OptimConfig(lr=2e-3),
@@ -204,7 +204,7 @@ def pretrain_mini(out: Path, *, seed: int = 0, progress: Progress | None = None)
         "checkpoint_hash": checkpoint_hash(out),
         "files": json.loads((Path(out) / "manifest.json").read_text())["files"],
         "n_weights": {
-            "clip": sum(p.numel() for p in bundle.clip.parameters()),
+            "clip": sum(p.numel() for p in bundle.whole_clip.parameters()),
             "llm": sum(p.numel() for p in bundle.model.llm.parameters()),
         },
         "auxiliary_loss": "beside CLIP's loss, a captioner, thrown away, reads the patches (as in CoCa)",

@@ -1,19 +1,20 @@
-"""Conversations to token ids and a loss mask, built together segment by segment.
+"""Conversations to token ids and a loss mask, built together.
 
-Source: LLaVA's ``preprocess_v1`` and ``preprocess_plain``. LLaVA tokenizes the whole string and then
-searches it for the borders of the answers, which drops whole samples when a tokenizer counts differently;
-here every segment is tokenized on its own and brings its part of the mask along, so nothing has to be found
-again.
+Source: LLaVA's ``preprocess_v1``, ``preprocess_plain``, ``preprocess_llama_2`` and, for the ``###`` style of
+the paper's time, ``preprocess`` with ``_mask_targets``. LLaVA tokenizes the whole string and then searches it
+for the borders of the answers by counting tokens, which drops whole samples when a tokenizer counts
+differently; here every stretch of text says whether it is supervised, and the tokenizer's own character
+offsets carry that to the tokens, so nothing has to be found again.
 
-Supervised are exactly the assistant's answers and the stop token after each; everything else carries
-`IGNORE_INDEX`. An image stands in the ids as ``n_image_tokens`` copies of the image token, one per patch.
-Left out: the ``###`` style of LLaVA v0, which also supervises human markers, and several images in one
-conversation.
+Text is cut into chunks at images and at start and stop tokens. A chunk is tokenized in one piece, by itself,
+as LLaVA does between images: with a SentencePiece tokenizer each chunk begins with a prefix space. An image
+stands in the ids as ``n_image_tokens`` copies of the image token, one per patch. Left out: the MPT and
+ChatML styles of later LLaVA versions.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
 
 from llava_core.data.example import Example
 
@@ -29,6 +30,17 @@ class Tokenizer(Protocol):
 
     bos_token_id: int | None
     eos_token_id: int | None
+
+    def __call__(
+        self,
+        text: str,
+        *,
+        add_special_tokens: bool,
+        split_special_tokens: bool,
+        return_offsets_mapping: bool,
+    ) -> Mapping[str, Any]:
+        """Return ``input_ids`` of ``text`` and, as ``offset_mapping``, the characters each one stands for."""
+        ...
 
     def encode(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool) -> list[int]:
         """Return the ids of ``text``."""
@@ -46,12 +58,14 @@ class Turn:
     role: Literal["human", "assistant"]
     text: str
     image: Literal["first", "last"] | None = None
-    """Where the image stands in a human turn: before its text, after it, or not at all."""
+    """Where the images stand in a human turn: before its text, after it, or not at all."""
+    n_images: int = 1
+    """Images of a turn that has any."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Template:
-    """The fixed strings around the turns."""
+    """The fixed strings around the turns, and which of them carry loss beside the answers."""
 
     name: str
     system: str
@@ -61,23 +75,90 @@ class Template:
     assistant_prefix: str
     """Without the space before the answer, which belongs to the answer."""
     image_separator: str
-    """Between image and text of a human turn."""
+    """Between an image and what follows it, or comes before it, in a human turn."""
     human_text: bool = True
     """False: human words are dropped, only the image stays (stage 1 of LLaVA)."""
+    first_human_prefix: str | None = None
+    """In place of ``human_prefix`` in the first turn."""
+    answer_prefix: str = " "
+    """Before the answer, supervised as part of it."""
+    answer_suffix: str = ""
+    """After the answer, supervised as part of it."""
+    stop_token: bool = True
+    """Whether the tokenizer's stop token ends each answer, supervised."""
+    start_each_round: bool = False
+    """Whether the start token stands before every human turn, not only the first."""
+    marker: str = ""
+    """Beginning of ``human_prefix`` and ``assistant_prefix`` at which generation stops. It is supervised in
+    both, and so is the rest of ``assistant_prefix``."""
+    closing: str = ""
+    """After a last answer, supervised."""
+    joint: bool = True
+    """Whether a chunk is tokenized in one piece. False: each of its stretches by itself, so that no word can
+    merge with the frame around it."""
 
+    @property
+    def stop_text(self) -> str:
+        """Text at which generation stops, beside the stop token; empty if there is none."""
+        return self.marker or ("" if self.stop_token else self.answer_suffix)
+
+
+V0 = Template(
+    name="v0",
+    system=(
+        "A chat between a curious human and an artificial intelligence assistant. "
+        "The assistant gives helpful, detailed, and polite answers to the human's questions.\n\n"
+    ),
+    human_prefix="### Human: ",
+    human_suffix="\n",
+    assistant_prefix="### Assistant:",
+    image_separator="\n",
+    answer_suffix="\n",
+    stop_token=False,
+    marker="###",
+    closing="### ",
+)
+"""The style of the paper's time (April 2023): the end of an answer is learned as the next ``###``."""
 
 V1 = Template(
     name="v1",
     system=(
-        "A chat between a curious human and an artificial intelligence assistant. "
-        "The assistant gives helpful, detailed, and polite answers to the human's questions. "
+        "A chat between a curious user and an artificial intelligence assistant. "
+        "The assistant gives helpful, detailed, and polite answers to the user's questions. "
     ),
     human_prefix="USER: ",
     human_suffix=" ",
     assistant_prefix="ASSISTANT:",
     image_separator="\n",
 )
-"""Vicuna v1, as LLaVA uses it for stage 2."""
+"""Vicuna v1, with which LLaVA v1 and v1.5 train stage 2."""
+
+LLAVA_V1 = replace(
+    V1,
+    name="llava_v1",
+    system=(
+        "A chat between a curious human and an artificial intelligence assistant. "
+        "The assistant gives helpful, detailed, and polite answers to the human's questions. "
+    ),
+)
+"""Vicuna v1 with LLaVA's own system message: ScienceQA from August 2023 on."""
+
+LLAMA_2 = Template(
+    name="llama_2",
+    system="",
+    first_human_prefix=(
+        "[INST] <<SYS>>\nYou are a helpful language and vision assistant. You are able to understand the "
+        "visual content that the user provides, and assist the user with a variety of tasks using natural "
+        "language.\n<</SYS>>\n\n"
+    ),
+    human_prefix="[INST] ",
+    human_suffix=" [/INST]",
+    assistant_prefix="",
+    image_separator="\n",
+    answer_suffix=" ",
+    start_each_round=True,
+)
+"""LLaMA-2-chat, as in LLaVA's preview of July 2023."""
 
 PLAIN = Template(
     name="plain",
@@ -87,8 +168,16 @@ PLAIN = Template(
     assistant_prefix="",
     image_separator="",
     human_text=False,
+    answer_prefix="",
+    answer_suffix="\n",
+    stop_token=False,
 )
-"""Image, then caption: stage 1. LLaVA ends a caption with a newline; here the stop token ends it."""
+"""Image, then caption and newline: stage 1."""
+
+MINI_PLAIN = replace(
+    PLAIN, name="mini_plain", answer_prefix=" ", answer_suffix="", stop_token=True, joint=False
+)
+"""PLAIN with the stop token in place of the newline."""
 
 MINI_V1 = Template(
     name="mini_v1",
@@ -97,10 +186,11 @@ MINI_V1 = Template(
     human_suffix="\n",
     assistant_prefix="ASSISTANT:",
     image_separator="\n",
+    joint=False,
 )
 """V1 with a system message that a model of 50 tokens' span can afford."""
 
-TEMPLATES = {template.name: template for template in (V1, PLAIN, MINI_V1)}
+TEMPLATES = {template.name: template for template in (V0, V1, LLAVA_V1, LLAMA_2, PLAIN, MINI_PLAIN, MINI_V1)}
 
 
 DESCRIBE = ("Describe the picture.", "What does the picture show?", "Tell what you see.")
@@ -187,51 +277,51 @@ def encode(
     Raises
     ------
     ValueError
-        If turns do not alternate, an assistant turn carries an image, there is more than one image, the
-        stop token is missing, or truncation would cut an image.
+        If turns do not alternate, an assistant turn carries an image, the stop token is missing, or
+        truncation would cut an image.
 
     Notes
     -----
     Words are tokenized with ``split_special_tokens``: a text that holds a literal ``</s>`` or ``<image>``
-    stays text. The answer is tokenized with a leading space of its own, never merged with the prefix before
-    it, so that prompt ids are a prefix of the ids of prompt and answer.
+    stays text.
     """
     _check_turns(turns)
-    if tokenizer.eos_token_id is None:
+    if template.stop_token and tokenizer.eos_token_id is None:
         raise ValueError("got a tokenizer without eos_token; every answer ends with the stop token")
-    ids: list[int] = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    labels = [IGNORE_INDEX] * len(ids)
+    draft = _Draft(tokenizer, joint=template.joint)
+    draft.special(tokenizer.bos_token_id)
+    draft.text(template.system)
+    patches = [tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)] * n_image_tokens
     image_end = 0
-
-    def add(segment: Sequence[int], *, supervised: bool = False) -> None:
-        ids.extend(segment)
-        labels.extend(segment if supervised else [IGNORE_INDEX] * len(segment))
-
-    def words(text: str) -> list[int]:
-        if not text:
-            return []
-        return tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
-
-    add(words(template.system))
-    for turn in turns:
+    for index, turn in enumerate(turns):
         if turn.role == "assistant":
-            add([*words(" " + turn.text), tokenizer.eos_token_id], supervised=True)
+            draft.text(template.answer_prefix + turn.text + template.answer_suffix, supervised=True)
+            if template.stop_token:
+                draft.special(tokenizer.eos_token_id, supervised=True)
             continue
-        text = turn.text if template.human_text else ""
-        patches = [tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)] * n_image_tokens
-        add(words(template.human_prefix))
-        if turn.image == "first":
-            add(patches)
-            image_end = len(ids)
-            add(words(template.image_separator + text))
-        elif turn.image == "last":
-            add(words(text + template.image_separator))
-            add(patches)
-            image_end = len(ids)
+        if template.start_each_round and index > 0:
+            draft.special(tokenizer.bos_token_id)
+        first = index == 0 and template.first_human_prefix is not None
+        prefix = (template.first_human_prefix or "") if first else template.human_prefix
+        draft.text(template.marker, supervised=True)
+        draft.text(prefix.removeprefix(template.marker))
+        words = turn.text if template.human_text else ""
+        if turn.image is None:
+            draft.text(words)
         else:
-            add(words(text))
-        add(words(template.human_suffix))
-        add(words(template.assistant_prefix))
+            if turn.image == "last":
+                draft.text(words + template.image_separator)
+            for number in range(turn.n_images):
+                if number > 0:
+                    draft.text(template.image_separator)
+                image_end = draft.image(patches)
+            if turn.image == "first":
+                draft.text(template.image_separator + words)
+        draft.text(template.human_suffix)
+        draft.text(template.assistant_prefix, supervised=bool(template.marker))
+    if turns and turns[-1].role == "assistant":
+        draft.text(template.closing, supervised=True)
+    ids, labels = draft.finish()
     if max_tokens is not None and max_tokens < len(ids):
         if image_end > max_tokens:
             raise ValueError(
@@ -239,6 +329,63 @@ def encode(
             )
         del ids[max_tokens:], labels[max_tokens:]
     return Encoded(input_ids=tuple(ids), labels=tuple(labels))
+
+
+class _Draft:
+    """Ids and labels so far, and the stretches of text of the chunk that is open."""
+
+    def __init__(self, tokenizer: Tokenizer, *, joint: bool) -> None:
+        self.tokenizer = tokenizer
+        self.joint = joint
+        self.ids: list[int] = []
+        self.labels: list[int] = []
+        self.chunk: list[tuple[str, bool]] = []
+
+    def text(self, words: str, *, supervised: bool = False) -> None:
+        """Lengthen the open chunk."""
+        if words:
+            self.chunk.append((words, supervised))
+
+    def special(self, token: int | None, *, supervised: bool = False) -> None:
+        """Close the chunk with a start or stop token, where the tokenizer has it."""
+        self._close()
+        if token is not None:
+            self._add([token], supervised=supervised)
+
+    def image(self, patches: Sequence[int]) -> int:
+        """Close the chunk with an image; return where the image ends."""
+        self._close()
+        self._add(patches, supervised=False)
+        return len(self.ids)
+
+    def finish(self) -> tuple[list[int], list[int]]:
+        """Return ids and labels."""
+        self._close()
+        return self.ids, self.labels
+
+    def _close(self) -> None:
+        stretches, self.chunk = self.chunk, []
+        if not self.joint:
+            for words, supervised in stretches:
+                self._add(
+                    self.tokenizer.encode(words, add_special_tokens=False, split_special_tokens=True),
+                    supervised=supervised,
+                )
+        elif stretches:
+            found = self.tokenizer(
+                "".join(words for words, _ in stretches),
+                add_special_tokens=False,
+                split_special_tokens=True,
+                return_offsets_mapping=True,
+            )
+            carries_loss = [supervised for words, supervised in stretches for _ in words]
+            for token, (start, end) in zip(found["input_ids"], found["offset_mapping"], strict=True):
+                # A prefix space has no characters of its own: it goes with what follows it.
+                self._add([token], supervised=carries_loss[min(max(start, end - 1), len(carries_loss) - 1)])
+
+    def _add(self, ids: Sequence[int], *, supervised: bool) -> None:
+        self.ids.extend(ids)
+        self.labels.extend(ids if supervised else [IGNORE_INDEX] * len(ids))
 
 
 def _check_turns(turns: Sequence[Turn]) -> None:
@@ -250,5 +397,5 @@ def _check_turns(turns: Sequence[Turn]) -> None:
             )
         if turn.role == "assistant" and turn.image is not None:
             raise ValueError(f"got an image in assistant turn {index}; only human turns carry one")
-    if sum(turn.image is not None for turn in turns) > 1:
-        raise ValueError("got more than one image in a conversation, allowed one")
+        if turn.image is not None and turn.n_images < 1:
+            raise ValueError(f"got n_images={turn.n_images} in turn {index}, allowed 1 or more")

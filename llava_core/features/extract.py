@@ -121,7 +121,7 @@ def _image_blocks(
     bundle: LlavaBundle, examples: Sequence[Example], tick: Progress
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return CLIP's image embedding, the mean patch and the mean image token of each example."""
-    config = bundle.clip.config
+    config = bundle.whole_clip.config
     dims = (
         config.projection_dim,
         config.vision_config.hidden_size,
@@ -135,7 +135,7 @@ def _image_blocks(
             paths = [path for row in rows if (path := examples[row].image) is not None]
             if paths:
                 pixels = load_pixels(paths, bundle.image_processor)
-                pooled = bundle.clip.get_image_features(pixel_values=pixels).pooler_output
+                pooled = bundle.whole_clip.get_image_features(pixel_values=pixels).pooler_output
                 features = bundle.model.vision_features(pixels)
                 image[with_image] = torch.nn.functional.normalize(pooled, dim=-1).numpy()
                 patches[with_image] = features.mean(1).numpy()
@@ -148,17 +148,17 @@ def _text_block(bundle: LlavaBundle, examples: Sequence[Example], tick: Progress
     """Return CLIP's embedding of each option behind its question."""
     texts = [f"{example.question} {option}" for example in examples for option in example.options]
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-    found = np.empty((len(texts), bundle.clip.config.projection_dim), dtype=np.float32)
+    found = np.empty((len(texts), bundle.whole_clip.config.projection_dim), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(order), _BATCH_SIZE):
             rows = order[start : start + _BATCH_SIZE]
             ids, mask = clip_text_batch(
                 [texts[row] for row in rows],
                 bundle.tokenizer,
-                max_tokens=bundle.clip.config.text_config.max_position_embeddings,
-                pad_token_id=int(bundle.tokenizer.pad_token_id),
+                max_tokens=bundle.whole_clip.config.text_config.max_position_embeddings,
+                pad_token_id=bundle.pad_token_id,
             )
-            pooled = bundle.clip.get_text_features(input_ids=ids, attention_mask=mask).pooler_output
+            pooled = bundle.whole_clip.get_text_features(input_ids=ids, attention_mask=mask).pooler_output
             found[rows] = torch.nn.functional.normalize(pooled, dim=-1).numpy()
             tick(round((start + len(rows)) / len(texts) * len(examples)), len(examples))
     return found

@@ -143,7 +143,7 @@ def _score_batch(
     blank_image: bool,
     layers: Sequence[int],
 ) -> list[OptionLogprobs]:
-    model, pad = bundle.model, int(bundle.tokenizer.pad_token_id)
+    model, pad = bundle.model, bundle.pad_token_id
     ids, mask = left_padded(prompts, pad)
     features = batch_features(bundle, batch, blank_image=blank_image)
     cache = DynamicCache()

@@ -1,23 +1,23 @@
 """LLaVA: a frozen CLIP vision tower, a projector, and a language model that reads patches as tokens.
 
-Source: LLaVA's ``llava_arch.py`` and Hugging Face's ``modeling_llava``. Patches are hidden state -2 of the
-tower, that is the output of its last layer but one without the final layer norm, with CLS dropped. The ids
-hold one image token per patch already; the forward pass overwrites their embeddings. Parameter names are
-those of the stock ``LlavaForConditionalGeneration`` (see `hf_names`). Left out: several images per row,
-image newlines, tiles.
+Source: LLaVA's ``llava_arch.py`` and Hugging Face's ``modeling_llava``. Patches are a hidden state of the
+tower, by default -2, that is the output of its last layer but one without the final layer norm, with CLS
+dropped. The ids hold one image token per patch already; the forward pass overwrites their embeddings.
+Parameter names are those of the stock ``LlavaForConditionalGeneration`` (see `hf_names`). Left out: image
+newlines and tiles (LLaVA 1.6).
 """
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import CLIPVisionModel, LlamaForCausalLM
+from transformers import CLIPVisionModel, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from llava_core.model.projector import LinearProjector
+from llava_core.model.packing import pack_arguments
 
 VISION_LAYER = -2
-"""Hidden state of the tower that is read; 0 would be the embeddings."""
+"""Hidden state of the tower that LLaVA reads; 0 would be the embeddings."""
 
 
 class LlavaModel(nn.Module):
@@ -27,25 +27,35 @@ class LlavaModel(nn.Module):
     ----------
     vision_tower : CLIPVisionModel
         Frozen here and for good.
-    projector : LinearProjector
-    llm : LlamaForCausalLM
+    projector : Module
+        One of `llava_core.model.projector.PROJECTORS`.
+    llm : PreTrainedModel
+        A causal language model of the LLaMA family: a decoder ``model`` and a head ``lm_head``.
     image_token_id : int
         Id whose embeddings are overwritten by patches.
+    vision_layer : int
+        Hidden state of the tower that is read; 0 is its embeddings, -1 the last layer's output.
+    keep_cls : bool
+        Whether CLS stands before the patches (``cls_patch``, ``full``) or is dropped (``patch``, ``default``).
     """
 
     def __init__(
         self,
         vision_tower: CLIPVisionModel,
-        projector: LinearProjector,
-        llm: LlamaForCausalLM,
+        projector: nn.Module,
+        llm: PreTrainedModel,
         *,
         image_token_id: int,
+        vision_layer: int = VISION_LAYER,
+        keep_cls: bool = False,
     ) -> None:
         super().__init__()
         self.vision_tower = vision_tower.requires_grad_(False).eval()
         self.projector = projector
         self.llm = llm
         self.image_token_id = image_token_id
+        self.vision_layer = vision_layer
+        self.keep_cls = keep_cls
 
     def train(self, mode: bool = True) -> "LlavaModel":
         """Switch mode; the tower stays in evaluation mode."""
@@ -55,15 +65,36 @@ class LlavaModel(nn.Module):
 
     @property
     def n_image_tokens(self) -> int:
-        """Patches per image."""
+        """Image tokens per image: one per patch, and one for CLS where it is kept."""
         config = self.vision_tower.config
-        return int((config.image_size // config.patch_size) ** 2)
+        return int((config.image_size // config.patch_size) ** 2) + self.keep_cls
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the language model's embeddings."""
+        return cast(Tensor, self.llm.get_input_embeddings().weight).device
 
     @torch.no_grad()
     def vision_features(self, pixel_values: Tensor) -> Tensor:
-        """Return patch features: hidden state -2 of the tower, CLS dropped."""
-        hidden = self.vision_tower(pixel_values=pixel_values, output_hidden_states=True).hidden_states
-        return cast(Tensor, hidden[VISION_LAYER][:, 1:])
+        """Return patch features; layers of the tower behind the one that is read do not run.
+
+        Parameters
+        ----------
+        pixel_values : Tensor
+            (images, 3, height, width), moved to the tower's device and precision.
+
+        Returns
+        -------
+        Tensor
+            (images, n_image_tokens, dim_vision)
+        """
+        tower = self.vision_tower
+        weight = tower.embeddings.patch_embedding.weight
+        hidden = tower.pre_layrnorm(tower.embeddings(pixel_values.to(weight.device, weight.dtype)))
+        n_layers = range(tower.config.num_hidden_layers + 1)[self.vision_layer]
+        for layer in tower.encoder.layers[:n_layers]:
+            hidden = layer(hidden, None)
+        return cast(Tensor, hidden if self.keep_cls else hidden[:, 1:])
 
     def project(self, features: Tensor) -> Tensor:
         """Return patches in the embedding space of the language model."""
@@ -90,7 +121,7 @@ class LlavaModel(nn.Module):
                 f"got {n_tokens} image tokens in input_ids and {n_patches} image patches; "
                 "each patch needs exactly one token"
             )
-        if vision_features is None or n_patches == 0:
+        if vision_features is None:
             return cast(Tensor, embeddings)
         patches = self.project(vision_features).to(embeddings.dtype)
         return cast(Tensor, embeddings.masked_scatter(is_patch[..., None], patches))
@@ -98,9 +129,12 @@ class LlavaModel(nn.Module):
     def forward(
         self,
         input_ids: Tensor,
-        attention_mask: Tensor,
+        attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         vision_features: Tensor | None = None,
+        *,
+        lengths: tuple[int, ...] | None = None,
+        n_supervised: int | None = None,
         output_hidden_states: bool = False,
     ) -> CausalLMOutputWithPast:
         """Run the language model on text and patches.
@@ -108,58 +142,55 @@ class LlavaModel(nn.Module):
         Parameters
         ----------
         input_ids : Tensor
-            With one image token per patch of each image.
-        attention_mask : Tensor
-            1 for tokens, 0 for padding (on the right).
+            (batch, tokens), with one image token per patch of each image.
+        attention_mask : Tensor, optional
+            (batch, tokens), 1 for tokens, 0 for padding (on the right).
         labels : Tensor, optional
-            Ids where supervised, -100 elsewhere, not shifted. With labels the output has ``loss``: the mean
-            cross-entropy (natural log) over supervised tokens.
+            (batch, tokens): ids where supervised, -100 elsewhere, not shifted. With labels the output has
+            ``loss`` and no ``logits``: the vocabulary head runs on supervised positions only, which is a
+            tenth to a quarter of a step.
         vision_features : Tensor, optional
-            From `vision_features`, one entry per image in reading order of the rows. Rows without image
-            have none.
+            (images, n_image_tokens, dim_vision) from `vision_features`, in reading order of the rows. Of no
+            image at all (0, ...) keeps the projector in the graph, which data-parallel training needs.
+        lengths : tuple of int, optional
+            The one row is packed: lengths of the conversations in it. Needs
+            `llava_core.model.packing.packed`.
+        n_supervised : int, optional
+            What the summed loss is divided by; the number of supervised tokens if not given. With a batch
+            that is cut into pieces, the number in the whole batch makes the pieces' losses add up to its.
         output_hidden_states : bool
             Also return hidden states; 0 is the embeddings.
 
         Returns
         -------
         CausalLMOutputWithPast
-            ``logits`` (batch, tokens, vocabulary), ``loss``, ``hidden_states``.
+            ``logits`` (batch, tokens, vocabulary) or ``loss`` (cross-entropy, natural log);
+            ``hidden_states``.
 
         Raises
         ------
         ValueError
             If image tokens and patches differ in number.
         """
-        return cast(
-            CausalLMOutputWithPast,
-            self.llm(
-                inputs_embeds=self.embed(input_ids, vision_features),
-                attention_mask=attention_mask,
-                labels=labels,
-                output_hidden_states=output_hidden_states,
-                use_cache=False,
-            ),
-        )
-
-    def supervised_loss(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        labels: Tensor,
-        vision_features: Tensor | None = None,
-    ) -> Tensor:
-        """Return what `forward` gives as ``loss``, with the vocabulary head on supervised positions only.
-
-        Parameters are those of `forward`. The head is a tenth to a quarter of a step when it runs on every
-        position.
-        """
-        hidden = self.llm.model(
+        arguments: dict[str, Any] = {"attention_mask": attention_mask}
+        if lengths is not None:
+            arguments |= pack_arguments(lengths, input_ids.device)
+        output = self.llm.model(
             inputs_embeds=self.embed(input_ids, vision_features),
-            attention_mask=attention_mask,
+            output_hidden_states=output_hidden_states,
             use_cache=False,
-        ).last_hidden_state[:, :-1]
+            **arguments,
+        )
+        states = output.last_hidden_state
+        if labels is None:
+            return CausalLMOutputWithPast(logits=self.llm.lm_head(states), hidden_states=output.hidden_states)
         wanted = labels[:, 1:] >= 0  # the label that means "no loss" is negative
-        return nn.functional.cross_entropy(self.llm.lm_head(hidden[wanted]), labels[:, 1:][wanted])
+        logits, targets = self.llm.lm_head(states[:, :-1][wanted]).float(), labels[:, 1:][wanted]
+        if n_supervised is None:
+            loss = nn.functional.cross_entropy(logits, targets)
+        else:
+            loss = nn.functional.cross_entropy(logits, targets, reduction="sum") / n_supervised
+        return CausalLMOutputWithPast(loss=loss, hidden_states=output.hidden_states)
 
 
 def hf_names(model: LlavaModel) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from llava_core.data.collate import length_grouped_batches, pad_batch
 from llava_core.data.conversation import (
     DESCRIBE,
     IGNORE_INDEX,
-    PLAIN,
+    MINI_PLAIN,
     Encoded,
     Template,
     Turn,
@@ -132,7 +132,7 @@ def documents(
         return encode(turns, tokenizer, chosen, 0, max_tokens=config.max_tokens)
 
     def plain(text: str) -> Encoded:
-        document = encoded([Turn(role="human", text=""), Turn(role="assistant", text=text)], PLAIN)
+        document = encoded([Turn(role="human", text=""), Turn(role="assistant", text=text)], MINI_PLAIN)
         return Encoded(input_ids=document.input_ids, labels=(IGNORE_INDEX,) * len(document.labels))
 
     for example in examples:

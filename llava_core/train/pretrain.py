@@ -7,7 +7,7 @@ nothing yet. See `llava_core.train.contrastive` and `llava_core.train.language` 
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from typing import Any
 
@@ -108,19 +108,11 @@ def pretrain(
         pending = pool.submit(train_tiny_llm, examples, texts, config, tokenizer, seed=seed)
         clip_state, clip_meta = train_tiny_clip(examples, config, tokenizer, seed=seed, progress=progress)
         llm_state, llm_meta = pending.result()
-    bundle.clip.load_state_dict({name: torch.from_numpy(value) for name, value in clip_state.items()})
+    bundle.whole_clip.load_state_dict({name: torch.from_numpy(value) for name, value in clip_state.items()})
     bundle.model.llm.load_state_dict({name: torch.from_numpy(value) for name, value in llm_state.items()})
     bundle.model.requires_grad_(False).eval()
     meta = {"config": asdict(config), "seed": seed, "clip": clip_meta, "llm": llm_meta}
-    return LlavaBundle(
-        model=bundle.model,
-        tokenizer=tokenizer,
-        image_processor=bundle.image_processor,
-        clip=bundle.clip,
-        template=bundle.template,
-        n_image_tokens=bundle.n_image_tokens,
-        meta=meta,
-    )
+    return replace(bundle, meta=meta)
 
 
 def tiny_tokenizer(
@@ -195,7 +187,7 @@ def tiny_bundle(sizes: TinySizes, tokenizer: PreTrainedTokenizerFast, *, seed: i
             template=MINI_V1,
         )
         # Stock positions are ten times fainter than patches; a tiny tower then never finds them.
-        torch.nn.init.normal_(bundle.clip.vision_model.embeddings.position_embedding.weight, std=0.2)
+        torch.nn.init.normal_(bundle.whole_clip.vision_model.embeddings.position_embedding.weight, std=0.2)
     return bundle
 
 
@@ -210,8 +202,8 @@ def captioned_images(examples: Sequence[Example], bundle: LlavaBundle) -> Captio
     input_ids, mask = clip_text_batch(
         captions,
         bundle.tokenizer,
-        max_tokens=bundle.clip.config.text_config.max_position_embeddings,
-        pad_token_id=int(bundle.tokenizer.pad_token_id),
+        max_tokens=bundle.whole_clip.config.text_config.max_position_embeddings,
+        pad_token_id=bundle.pad_token_id,
     )
     return CaptionedImages(
         pixels=torch.cat(parts),
@@ -237,8 +229,8 @@ def train_tiny_clip(
         data = captioned_images(examples, bundle)
         held_out = np.random.default_rng(seed).random(len(data.caption)) < config.held_out_frac
         train, kept = _rows(data, ~held_out), _rows(data, held_out)
-        trace = pretrain_clip(bundle.clip, train, config.clip, seed=seed, progress=progress)
-        matching = caption_matching(bundle.clip, kept, seed=seed)
+        trace = pretrain_clip(bundle.whole_clip, train, config.clip, seed=seed, progress=progress)
+        matching = caption_matching(bundle.whole_clip, kept, seed=seed)
         skills = np.unique([str(e.skill) for e in examples if e.image is not None and e.caption])
     meta = {
         **asdict(trace),
@@ -253,7 +245,7 @@ def train_tiny_clip(
             "by_skill": {str(skills[index]): {"accuracy": a, "n": n} for index, (a, n) in matching.items()},
         },
     }
-    return _arrays(bundle.clip), meta
+    return _arrays(bundle.whole_clip), meta
 
 
 def train_tiny_llm(

@@ -185,8 +185,9 @@ def _train(
         return n_steps, epochs(one_pass, n_steps)
 
     def loss_of(batch: Batch) -> Tensor:
-        input_ids, mask, labels = pad_batch(batch[0], int(bundle.tokenizer.pad_token_id))
-        return model.supervised_loss(input_ids, mask, labels, batch[1])
+        input_ids, mask, labels = pad_batch(batch[0], bundle.pad_token_id)
+        loss: Tensor = model(input_ids, mask, labels, batch[1]).loss
+        return loss
 
     n_before, before = passes(described(examples), description, config.describe_epochs)
     n_own, own = passes(examples, conversation, config.n_epochs)

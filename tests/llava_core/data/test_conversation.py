@@ -5,10 +5,10 @@ import pytest
 from llava_core.data.conversation import (
     IGNORE_INDEX,
     IMAGE_TOKEN,
+    LLAVA_V1,
+    MINI_PLAIN,
     MINI_V1,
-    PLAIN,
     TEMPLATES,
-    V1,
     Turn,
     encode,
     question_prompt,
@@ -18,6 +18,7 @@ from llava_core.data.example import Example
 
 QUESTION = Turn(role="human", text="Which colour is the ball?", image="first")
 ANSWER = Turn(role="assistant", text="red")
+STOPPED = [t for t in TEMPLATES.values() if t.stop_token and not t.answer_suffix]
 
 
 def supervised(encoded, tokenizer):
@@ -39,7 +40,7 @@ def rendered(template, turns, tokenizer, n_image_tokens=3):
     return tokenizer.decode(encode(turns, tokenizer, template, n_image_tokens).input_ids)
 
 
-@pytest.mark.parametrize("template", TEMPLATES.values(), ids=lambda t: t.name)
+@pytest.mark.parametrize("template", STOPPED, ids=lambda t: t.name)
 @pytest.mark.parametrize("image", ["first", "last", None])
 @pytest.mark.parametrize("n_rounds", [1, 2, 3])
 def test_exactly_answers_and_stop_tokens_are_supervised(template, image, n_rounds, tiny_tokenizer):
@@ -60,7 +61,7 @@ def test_exactly_answers_and_stop_tokens_are_supervised(template, image, n_round
 
 def test_v1_reads_as_written_out_by_hand(tiny_tokenizer):
     turns = [QUESTION, ANSWER, Turn(role="human", text="Why?"), Turn(role="assistant", text="Look.")]
-    assert rendered(V1, turns, tiny_tokenizer) == (
+    assert rendered(LLAVA_V1, turns, tiny_tokenizer) == (
         "<s>A chat between a curious human and an artificial intelligence assistant. "
         "The assistant gives helpful, detailed, and polite answers to the human's questions. "
         "USER: <image><image><image>\n"
@@ -75,7 +76,7 @@ def test_mini_v1_reads_as_written_out_by_hand(tiny_tokenizer):
 
 
 def test_plain_keeps_image_and_caption_only(tiny_tokenizer):
-    assert rendered(PLAIN, [QUESTION, ANSWER], tiny_tokenizer) == "<s><image><image><image> red</s>"
+    assert rendered(MINI_PLAIN, [QUESTION, ANSWER], tiny_tokenizer) == "<s><image><image><image> red</s>"
 
 
 def test_image_last_stands_after_the_words(tiny_tokenizer):
@@ -84,7 +85,7 @@ def test_image_last_stands_after_the_words(tiny_tokenizer):
 
 
 def test_open_prompt_is_a_prefix_of_prompt_and_answer(tiny_tokenizer):
-    for template in TEMPLATES.values():
+    for template in STOPPED:
         prompt = encode([QUESTION], tiny_tokenizer, template, 3)
         whole = encode([QUESTION, ANSWER], tiny_tokenizer, template, 3)
         assert whole.input_ids[: len(prompt.input_ids)] == prompt.input_ids
@@ -112,7 +113,7 @@ def test_truncation_cuts_the_end_and_keeps_ids_and_labels_together(tiny_tokenize
 
 def test_truncation_never_cuts_an_image(tiny_tokenizer):
     with pytest.raises(ValueError, match="image"):
-        encode([QUESTION, ANSWER], tiny_tokenizer, PLAIN, 30, max_tokens=12)
+        encode([QUESTION, ANSWER], tiny_tokenizer, MINI_PLAIN, 30, max_tokens=12)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_truncation_never_cuts_an_image(tiny_tokenizer):
         [ANSWER],
         [QUESTION, QUESTION],
         [QUESTION, Turn(role="assistant", text="x", image="first")],
-        [QUESTION, ANSWER, QUESTION],
+        [Turn(role="human", text="x", image="first", n_images=0), ANSWER],
     ],
 )
 def test_conversations_that_make_no_sense_are_refused(turns, tiny_tokenizer):

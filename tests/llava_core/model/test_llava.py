@@ -48,22 +48,35 @@ def test_mismatch_of_tokens_and_patches_names_both_counts(bundle):
 
 def test_padding_changes_nothing(bundle):
     features = torch.randn(2, bundle.n_image_tokens, 16)
-    together = bundle.model(*batch(bundle, "red", "a much longer answer"), vision_features=features).logits
-    alone = bundle.model(*batch(bundle, "red"), vision_features=features[:1]).logits
+    input_ids, mask, _ = batch(bundle, "red", "a much longer answer")
+    together = bundle.model(input_ids, mask, vision_features=features).logits
+    input_ids, mask, _ = batch(bundle, "red")
+    alone = bundle.model(input_ids, mask, vision_features=features[:1]).logits
     torch.testing.assert_close(together[:1, : alone.shape[1]], alone, atol=1e-5, rtol=1e-4)
 
 
-def test_supervised_loss_is_the_loss_of_forward_and_of_the_definition(bundle):
+def test_the_head_on_supervised_tokens_only_gives_the_loss_of_the_definition(bundle):
     input_ids, mask, labels = batch(bundle, "red", "a much longer answer")
     features = torch.randn(2, bundle.n_image_tokens, 16)
-    output = bundle.model(input_ids, mask, labels, features)
-    logprobs = output.logits.log_softmax(-1)
+    logprobs = bundle.model(input_ids, mask, vision_features=features).logits.log_softmax(-1)
     by_hand = [
         -logprobs[row, position - 1, labels[row, position]]
         for row, position in (labels != -100).nonzero().tolist()
     ]
-    torch.testing.assert_close(output.loss, torch.stack(by_hand).mean())
-    torch.testing.assert_close(bundle.model.supervised_loss(input_ids, mask, labels, features), output.loss)
+    loss = bundle.model(input_ids, mask, labels, features).loss
+    torch.testing.assert_close(loss, torch.stack(by_hand).mean())
+    shared = bundle.model(input_ids, mask, labels, features, n_supervised=100).loss
+    torch.testing.assert_close(shared, torch.stack(by_hand).sum() / 100)
+
+
+@pytest.mark.parametrize("layer", [0, 1, -1, -2, -3])
+@pytest.mark.parametrize("keep_cls", [False, True])
+def test_any_hidden_state_of_the_tower_can_be_read(bundle, layer, keep_cls):
+    model, pixels = bundle.model, torch.randn(2, 3, 32, 32)
+    hidden = model.vision_tower(pixel_values=pixels, output_hidden_states=True).hidden_states[layer]
+    model.vision_layer, model.keep_cls = layer, keep_cls
+    torch.testing.assert_close(model.vision_features(pixels), hidden if keep_cls else hidden[:, 1:])
+    assert model.vision_features(pixels).shape[1] == model.n_image_tokens
 
 
 def test_text_only_rows_need_no_features(bundle):
