@@ -36,7 +36,7 @@ class LlavaModel(nn.Module):
     vision_layer : int
         Hidden state of the tower that is read; 0 is its embeddings, -1 the last layer's output.
     keep_cls : bool
-        Whether CLS stands before the patches (``cls_patch``, ``full``) or is dropped (``patch``, ``default``).
+        Whether CLS stays before the patches (LLaVA's ``cls_patch``) or is dropped (``patch``).
     """
 
     def __init__(
