@@ -87,14 +87,15 @@ def initialise(
     *,
     generator: torch.Generator,
 ) -> None:
-    """Set the projector so that projected ``features`` have zero mean and the spread of ``embeddings``.
+    """Set a fresh projector; a linear one so that projected patches have the embeddings' mean and spread.
 
     Standardisation of the patch features is folded into the weights, so the projector stays one linear layer.
+    An MLP starts from torch's own values, as in LLaVA 1.5.
 
     Parameters
     ----------
     projector : Module
-        Changed in place. An MLP or the identity is left as it is: LLaVA 1.5 starts from torch's own values.
+        Changed in place.
     features : Tensor
         A sample of patch features.
     embeddings : Tensor
@@ -102,6 +103,10 @@ def initialise(
     generator : torch.Generator
     """
     if not isinstance(projector, LinearProjector):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(generator.initial_seed())
+            for layer in projector.children():
+                cast(nn.Linear, layer).reset_parameters()
         return
     linear = projector.linear_1
     flat = features.detach().reshape(-1, features.shape[-1]).float()

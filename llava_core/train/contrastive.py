@@ -17,7 +17,7 @@ from transformers import CLIPModel, LlamaConfig, LlamaForCausalLM
 
 from llava_core.model.llava import VISION_LAYER
 from llava_core.model.projector import LinearProjector
-from llava_core.train.loop import OptimConfig, Progress, Trace, epochs, optimise
+from llava_core.train.loop import OptimConfig, Progress, Trace, epochs, gradients, make_optimizer, optimise
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,10 +125,12 @@ def pretrain_clip(
             loss = loss + config.caption_weight * captioner(features, ids, mask)
         return loss
 
+    parameters = [*clip.parameters(), *captioner.parameters()]
     trace = optimise(
-        [*clip.parameters(), *captioner.parameters()],
+        parameters,
+        make_optimizer(parameters, config.optim),
         _batches(data, config, rng),
-        loss_of,
+        gradients(loss_of),
         n_steps=config.n_steps,
         config=config.optim,
         progress=progress,

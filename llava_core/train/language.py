@@ -27,7 +27,7 @@ from llava_core.data.conversation import (
     question_prompt,
 )
 from llava_core.data.example import Example
-from llava_core.train.loop import OptimConfig, Progress, Trace, epochs, optimise
+from llava_core.train.loop import OptimConfig, Progress, Trace, epochs, gradients, make_optimizer, optimise
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,10 +98,12 @@ def pretrain_llm(
         each = nn.functional.cross_entropy(logits.flatten(0, 1), input_ids[:, 1:].flatten(), reduction="none")
         return (each * weight.flatten()).sum() / weight.sum()
 
+    parameters = list(llm.parameters())
     trace = optimise(
-        list(llm.parameters()),
+        parameters,
+        make_optimizer(parameters, config.optim),
         epochs(batches, config.n_steps),
-        loss_of,
+        gradients(loss_of),
         n_steps=config.n_steps,
         config=config.optim,
         progress=progress,

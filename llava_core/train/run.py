@@ -1,39 +1,49 @@
 """Runs one stage: examples and a bundle in, a checkpoint out [edge].
 
-The vision tower runs once per image before the first step; its features are kept and reused in every epoch,
-which is exact since the tower is frozen. A finished stage is kept: the checkpoint carries a hash of all
-that went into it, and a call with the same inputs returns it at once. Left out: caching features on disk,
-which a data set of full size needs.
+A `StageConfig` says what is computed, a `RunConfig` how: on which devices, in what precision, cut into what
+pieces. The number of processes and the cut of a batch change results by rounding only. A killed stage goes
+on at the exact step; a finished one is kept: its checkpoint carries a hash of all that went into it, and a
+call with the same inputs returns it at once.
 """
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, replace
-from itertools import chain
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from llava_core.checkpoint import LlavaBundle, load_checkpoint, save_checkpoint
-from llava_core.data.collate import length_grouped_batches, pad_batch
-from llava_core.data.conversation import TEMPLATES, Encoded, Turn, encode
 from llava_core.data.example import Example
-from llava_core.data.images import load_pixels
 from llava_core.errors import InputError
 from llava_core.model.llava import hf_names
+from llava_core.model.packing import packed
 from llava_core.model.projector import initialise
-from llava_core.train.loop import Progress, epochs, optimise, threads
-from llava_core.train.stage import StageConfig, conversation, described, description, usable
-
-Batch = tuple[list[Encoded], Tensor | None]
-Make = Callable[[StageConfig, Example, np.random.Generator], list[Turn]]
+from llava_core.train.ahead import ahead
+from llava_core.train.loop import Progress, Trace, make_optimizer, optimise, threads
+from llava_core.train.lora import adapters
+from llava_core.train.memory_plan import check_memory
+from llava_core.train.order import MakeRows, batches_of, sample_rows
+from llava_core.train.processes import Place, gather, join, spread
+from llava_core.train.run_config import RunConfig
+from llava_core.train.stage import StageConfig, usable
+from llava_core.train.state import load_state, save_state, states_folder
+from llava_core.train.step import Work, gradients_of, prepare
+from llava_core.train.tracking import open_trackers
+from llava_core.train.vision import Vision, open_vision
 
 RECIPE_VERSION = 2
 """Raised when the code changes what a stage computes, so that older checkpoints are not reused."""
+
+ON_THIS_MACHINE = RunConfig()
+"""One process, in float32."""
+
+SAMPLE_IMAGES = 1024
+"""Images whose features a fresh linear projector is scaled to."""
 
 
 def run_stage(
@@ -43,8 +53,10 @@ def run_stage(
     *,
     out: Path,
     seed: int,
+    run: RunConfig = ON_THIS_MACHINE,
     n_threads: int | None = None,
     progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Path:
     """Train ``bundle`` in place and write it as a checkpoint.
 
@@ -57,13 +69,17 @@ def run_stage(
     examples : sequence of Example
         Those that make no conversation in this stage are passed over; the checkpoint counts them.
     out : Path
-        Folder of the checkpoint.
+        Folder of the checkpoint. States to go on from stand beside it, in ``NAME.training``, until it is
+        written.
     seed : int
         Of the fresh projector, the batches and the option order.
+    run : RunConfig
     n_threads : int, optional
         Threads of torch; all cores this process may use if not given.
     progress : callable, optional
         Called with steps done and steps in all.
+    tell : callable, optional
+        Called with a line that a person should see: the memory plan, the step it goes on from.
 
     Returns
     -------
@@ -73,40 +89,43 @@ def run_stage(
     Raises
     ------
     InputError
-        If no example makes a conversation, or an image cannot be read.
+        If no example makes a conversation, an image cannot be read, or the device's memory is too small.
     """
     taken = usable(config, examples)
     if not taken:
         raise InputError(f"got no example that stage {config.name!r} can learn {config.tasks} from")
-    inputs = inputs_hash(config, bundle, taken, seed=seed)
-    if _is_finished(out, inputs):
-        return out
+    here = join(run.device, strategy=run.strategy)
     with threads(n_threads):
-        features = cache_features(bundle, taken)
-        meta = _train(config, bundle, taken, features, seed=seed, progress=progress)
-    meta |= {
-        "stage": asdict(config),
-        "inputs": inputs,
-        "seed": seed,
-        "n_examples": len(taken),
-        "n_passed_over": len(examples) - len(taken),
-    }
-    seen = bundle.seen_ids | {example.id for example in taken}
-    return save_checkpoint(replace(bundle, meta=meta), out, stage=config.name, seen_ids=seen)
-
-
-def cache_features(
-    bundle: LlavaBundle, examples: Sequence[Example], *, batch_size: int = 128
-) -> Mapping[str, Tensor]:
-    """Return patch features (patches, dim_vision) by example id, for the examples that have an image."""
-    shown = [(example.id, example.image) for example in examples if example.image is not None]
-    features: dict[str, Tensor] = {}
-    for start in range(0, len(shown), batch_size):
-        part = shown[start : start + batch_size]
-        pixels = load_pixels([image for _, image in part], bundle.image_processor)
-        found = bundle.model.vision_features(pixels)
-        features |= {id_: row for (id_, _), row in zip(part, found, strict=True)}
-    return features
+        inputs = here.agree(inputs_hash(config, bundle, taken, seed=seed) if here.is_first else None)
+        if here.agree(here.is_first and _is_finished(out, inputs)):
+            return out
+        trace = _train(
+            config,
+            bundle,
+            taken,
+            out=out,
+            seed=seed,
+            run=run,
+            here=here,
+            inputs=inputs,
+            progress=progress if here.is_first else None,
+            tell=(tell if here.is_first else None) or (lambda _: None),
+        )
+        if here.is_first:
+            meta = asdict(trace) | {
+                "stage": asdict(config),
+                "run": asdict(run) | {"vision_folder": None, "processes": here.world},
+                "inputs": inputs,
+                "seed": seed,
+                "n_examples": len(taken),
+                "n_passed_over": len(examples) - len(taken),
+            }
+            del meta["open_loss"]
+            seen = bundle.seen_ids | {example.id for example in taken}
+            save_checkpoint(replace(bundle, meta=meta), out, stage=config.name, seen_ids=seen)
+            shutil.rmtree(states_folder(out), ignore_errors=True)
+        here.wait()
+    return out
 
 
 def inputs_hash(config: StageConfig, bundle: LlavaBundle, examples: Sequence[Example], *, seed: int) -> str:
@@ -122,8 +141,8 @@ def inputs_hash(config: StageConfig, bundle: LlavaBundle, examples: Sequence[Exa
     }
     digest.update(json.dumps(header, sort_keys=True).encode())
     for name, tensor in sorted(hf_names(bundle.model).items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().contiguous().numpy().tobytes())
+        digest.update(f"{name} {tensor.dtype}".encode())
+        digest.update(tensor.detach().contiguous().view(-1).view(torch.uint8).numpy().data)
     for example in examples:
         fields = (
             example.id,
@@ -146,61 +165,103 @@ def _train(
     config: StageConfig,
     bundle: LlavaBundle,
     examples: Sequence[Example],
-    features: Mapping[str, Tensor],
     *,
+    out: Path,
     seed: int,
+    run: RunConfig,
+    here: Place,
+    inputs: str,
     progress: Progress | None,
-) -> dict[str, Any]:
-    model, rng = bundle.model, np.random.default_rng(seed)
-    template = TEMPLATES[config.template]
-    if config.new_projector and features:
-        sample = torch.stack(list(features.values())[:1024])
+    tell: Callable[[str], None],
+) -> Trace:
+    model = bundle.model
+    n_steps, batches = batches_of(config, bundle, examples, seed=seed)
+    with ExitStack() as stack:
+        vision = _open_vision(config, bundle, examples, out=out, run=run, here=here, seed=seed)
+        model.llm.requires_grad_("llm" in config.trains)
+        stack.enter_context(adapters(model.llm, config.lora, seed=seed, merge=here.is_first))
+        model.projector.requires_grad_("projector" in config.trains)
+        model.train()
+        if run.gradient_checkpointing:
+            model.llm.activation_checkpointing_enable({"use_reentrant": False})
+            stack.callback(model.llm.activation_checkpointing_disable)
+        if run.compile:
+            for layer in model.llm.model.layers:
+                layer.compile(dynamic=True)
+        stack.enter_context(packed(model.llm) if config.packing else nullcontext())
+        sample = sample_rows(config, bundle, examples, seed=seed)
+        tell(check_memory(model, sample, config, run, here))
+        over = spread(model, here, strategy=run.strategy, precision=run.precision)
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimizer = make_optimizer(parameters, config.optim, projector=model.projector.parameters())
+        states = states_folder(out)
+        before = load_state(states, model, optimizer, inputs=inputs)
+        n_before = 0 if before is None else before.n_steps
+        if before is not None:
+            tell(f"goes on at step {n_before} of {n_steps}")
+        settings = {"stage": asdict(config), "run": asdict(run), "seed": seed}
+        folder = out.with_name(f"{out.name}.logs")
+        logs = open_trackers(run.trackers if here.is_first else (), folder, settings, stack)
+
+        def after_step(trace: Trace) -> None:
+            for log in logs:
+                log(trace.n_steps, _measured(trace, optimizer))
+            if trace.n_steps % run.save_every_steps == 0 and trace.n_steps < n_steps:
+                save_state(states, model, optimizer, trace, inputs=inputs, keep=run.keep_states, here=here)
+
+        def work() -> Iterator[Work]:
+            todo: Iterator[MakeRows] = islice(batches, n_before, None)
+            for step, make_rows in enumerate(todo, start=n_before):
+                yield prepare(make_rows(), step, config, bundle, vision, run=run, here=here)
+
+        trace = optimise(
+            parameters,
+            optimizer,
+            stack.enter_context(ahead(work())),
+            lambda work: gradients_of(work, config, bundle, over, vision, here=here, seed=seed),
+            n_steps=n_steps,
+            config=config.optim,
+            progress=progress,
+            before=before,
+            after_step=after_step,
+        )
+        optimizer.zero_grad(set_to_none=True)
+        gather(model, here)
+    model.requires_grad_(False).eval()
+    return trace
+
+
+def _open_vision(
+    config: StageConfig,
+    bundle: LlavaBundle,
+    examples: Sequence[Example],
+    *,
+    out: Path,
+    run: RunConfig,
+    here: Place,
+    seed: int,
+) -> Vision:
+    """Return the source of patch features; a fresh projector is scaled to a sample of them."""
+    model = bundle.model
+    model.vision_tower.to(here.device, torch.bfloat16 if run.precision == "bf16" else None)
+    images = list(dict.fromkeys(example.image for example in examples if example.image is not None))
+    folder = run.vision_folder or out.with_name("vision_features")
+    vision = open_vision(bundle, images, keeping=run.vision, folder=folder, here=here)
+    if config.new_projector and images:
+        sample = vision.features(vision.fetch(images[:SAMPLE_IMAGES])).cpu()
         embeddings = model.llm.get_input_embeddings().weight
         initialise(model.projector, sample, embeddings, generator=torch.Generator().manual_seed(seed))
-    model.projector.requires_grad_("projector" in config.trains)
-    model.llm.requires_grad_("llm" in config.trains)
-    model.train()
+    return vision
 
-    def passes(taken: Sequence[Example], make: Make, n_epochs: float) -> tuple[int, Iterator[Batch]]:
-        """Return the steps that so many passes take, and their batches."""
-        wanted = n_epochs * -(-len(taken) // config.batch_size)
-        n_steps = max(1, round(wanted)) if wanted else 0
 
-        def one_pass(_: int) -> Iterator[Batch]:
-            rows = [
-                encode(
-                    make(config, example, rng),
-                    bundle.tokenizer,
-                    template,
-                    bundle.n_image_tokens,
-                    max_tokens=config.max_tokens,
-                )
-                for example in taken
-            ]
-            lengths = [len(row.input_ids) for row in rows]
-            for batch in length_grouped_batches(lengths, config.batch_size, rng):
-                shown = [features[id_] for index in batch if (id_ := taken[index].id) in features]
-                yield [rows[index] for index in batch], torch.stack(shown) if shown else None
-
-        return n_steps, epochs(one_pass, n_steps)
-
-    def loss_of(batch: Batch) -> Tensor:
-        input_ids, mask, labels = pad_batch(batch[0], bundle.pad_token_id)
-        loss: Tensor = model(input_ids, mask, labels, batch[1]).loss
-        return loss
-
-    n_before, before = passes(described(examples), description, config.describe_epochs)
-    n_own, own = passes(examples, conversation, config.n_epochs)
-    trace = optimise(
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
-        chain(before, own),
-        loss_of,
-        n_steps=n_before + n_own,
-        config=config.optim,
-        progress=progress,
-    )
-    model.requires_grad_(False).eval()
-    return asdict(trace)
+def _measured(trace: Trace, optimizer: torch.optim.Optimizer) -> Mapping[str, float]:
+    """Return what a tracker shows of a step."""
+    last = trace.open_loss[-1] if trace.open_loss else trace.loss[-1][1]
+    return {
+        "loss": last,
+        "lr": optimizer.param_groups[0]["lr"],
+        "steps_per_s": trace.n_steps / trace.seconds,
+    }
 
 
 def _is_finished(out: Path, inputs: str) -> bool:

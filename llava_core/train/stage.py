@@ -14,6 +14,7 @@ import numpy as np
 from llava_core.data.conversation import DESCRIBE, TEMPLATES, Turn, question_turns
 from llava_core.data.example import Example
 from llava_core.train.loop import OptimConfig
+from llava_core.train.lora import LoraSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +44,11 @@ class StageConfig:
     image_position: Literal["first", "last"] = "first"
     max_tokens: int = 2048
     """Conversations are cut to this many tokens."""
+    packing: bool = False
+    """Batches are drawn at random and packed into rows without padding. False: conversations of similar
+    length share a batch, and are padded."""
+    lora: LoraSettings | None = None
+    """Language model: adapters learn in place of its weights."""
 
     def __post_init__(self) -> None:
         if self.template not in TEMPLATES:

@@ -1,0 +1,138 @@
+"""The state of a training on disk, from which it goes on at the exact step [edge].
+
+Beside the checkpoint that a stage will write stands a folder of states, ``NAME.training/step-00000500``::
+
+    weights-00000.safetensors ...  what learns: weights and both moments of AdamW, in float32
+    state.json                     step, loss curve, hash of the inputs; written last
+
+A state holds whole tensors, so that a training may go on with another number of processes. No pickle. Frozen
+weights are not part of it: they come from the checkpoint that the stage started from.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from llava_core.train.loop import Trace
+from llava_core.train.processes import Place, set_whole, whole
+
+SHARD_BYTES = 2 << 30
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+def states_folder(out: Path) -> Path:
+    """Return where the states of the stage that writes ``out`` stand."""
+    return out.with_name(f"{out.name}.training")
+
+
+def save_state(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    trace: Trace,
+    *,
+    inputs: str,
+    keep: int,
+    here: Place,
+) -> None:
+    """Write the state after a step and remove all but the newest ``keep``; every process must call this."""
+    path = folder / f"step-{trace.n_steps:08d}"
+    draft = folder / f".{path.name}.writing"
+    if here.is_first:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+    shard: dict[str, Tensor] = {}
+    n_shards = 0
+    for name, tensor in _tensors(model, optimizer):
+        full = whole(tensor).contiguous()
+        if not here.is_first:
+            continue
+        shard[name] = full
+        if sum(part.nbytes for part in shard.values()) >= SHARD_BYTES:
+            save_file(shard, draft / f"weights-{n_shards:05d}.safetensors")
+            shard, n_shards = {}, n_shards + 1
+    if here.is_first:
+        save_file(shard, draft / f"weights-{n_shards:05d}.safetensors")
+        about = {"inputs": inputs, "trace": asdict(trace)}
+        (draft / "state.json").write_text(json.dumps(about) + "\n")
+        shutil.rmtree(path, ignore_errors=True)
+        draft.replace(path)
+        for old in _states(folder)[:-keep]:
+            shutil.rmtree(old)
+    here.wait()
+
+
+def load_state(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, inputs: str
+) -> Trace | None:
+    """Bring model and optimizer to the newest state of the same inputs; None where there is none.
+
+    Parameters
+    ----------
+    folder : Path
+        From `states_folder`.
+    model : Module
+        Spread over the processes already.
+    optimizer : Optimizer
+    inputs : str
+        Hash of all that decides the outcome; states of other inputs are passed over.
+
+    Returns
+    -------
+    Trace or None
+        What was reported up to that step.
+    """
+    for path in reversed(_states(folder)):
+        about = json.loads((path / "state.json").read_text())
+        if about["inputs"] != inputs:
+            continue
+        stored: dict[str, Tensor] = {}
+        for file in sorted(path.glob("weights-*.safetensors")):
+            stored |= load_file(file)
+        _make_moments(optimizer)
+        for name, tensor in list(_tensors(model, optimizer)):
+            if name in stored:
+                set_whole(tensor, stored[name])
+        for name, parameter in model.named_parameters():
+            # What had no gradient up to then, a projector before the first image, has no moments.
+            if parameter in optimizer.state and f"{name}|step" not in stored:
+                del optimizer.state[parameter]
+        told = about["trace"]
+        told["loss"] = tuple((step, value) for step, value in told["loss"])
+        return Trace(**(told | {"open_loss": tuple(told["open_loss"])}))
+    return None
+
+
+def _states(folder: Path) -> list[Path]:
+    """Whole states, oldest first."""
+    return sorted(path.parent for path in folder.glob("step-*/state.json"))
+
+
+def _tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    """Yield what learns and its moments, in the same order in every process."""
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            yield name, parameter
+            moments: Mapping[str, Tensor] = optimizer.state.get(parameter, {})
+            for moment in MOMENTS:
+                if moment in moments:
+                    yield f"{name}|{moment}", moments[moment]
+
+
+def _make_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Let the optimizer make its moments, by a step that changes nothing."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
