@@ -28,7 +28,7 @@ class RunConfig:
     compile: bool = False
     """Compile the decoder's layers with torch.compile."""
     vision: Keeping = "memory"
-    """Where patch features are kept: memory, disk (half a megabyte an image at full size), or nowhere: live."""
+    """Where patch features are kept: memory, disk (0.5 MB per image at full size), or nowhere: live."""
     vision_folder: Path | None = None
     """Folder of features on disk; beside the checkpoint if not given."""
     save_every_steps: int = 500

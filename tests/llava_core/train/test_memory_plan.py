@@ -28,7 +28,7 @@ def full_size(width=4096, inner=11008, n_layers=32, n_heads=32):
                 num_hidden_layers=24,
                 num_attention_heads=16,
                 patch_size=14,
-            )  # fmt: skip
+            )
         )
         llm = LlamaForCausalLM(
             LlamaConfig(
@@ -37,7 +37,7 @@ def full_size(width=4096, inner=11008, n_layers=32, n_heads=32):
                 num_hidden_layers=n_layers,
                 num_attention_heads=n_heads,
                 num_key_value_heads=n_heads,
-            )  # fmt: skip
+            )
         )
         return LlavaModel(tower, build_projector("linear", 1024, width), llm, image_token_id=31999)
 
@@ -65,9 +65,13 @@ def test_activations_are_what_torch_keeps(learns, checkpointing):
     """Oracle: the bytes of all tensors that autograd saves, weights apart."""
     torch.manual_seed(0)
     config = LlamaConfig(
-        hidden_size=128, intermediate_size=344, num_hidden_layers=6, num_attention_heads=4,
-        num_key_value_heads=4, vocab_size=64,
-    )  # fmt: skip
+        hidden_size=128,
+        intermediate_size=344,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        vocab_size=64,
+    )
     tower = CLIPVisionModel(
         CLIPVisionConfig(hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
     )

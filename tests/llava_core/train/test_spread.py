@@ -1,4 +1,4 @@
-"""Stages in one process, in two, cut into pieces, killed and gone on: the same losses and weights each time."""
+"""Stages in one process, in two, cut into pieces, killed and gone on: always the same losses."""
 
 import json
 import os
