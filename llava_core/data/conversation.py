@@ -331,6 +331,59 @@ def encode(
     return Encoded(input_ids=tuple(ids), labels=tuple(labels))
 
 
+def encode_answers(
+    turns: Sequence[Turn],
+    answers: Sequence[str],
+    tokenizer: Tokenizer,
+    template: Template,
+    n_image_tokens: int,
+) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """Return the ids of an open conversation, and of each of several answers to it.
+
+    Parameters
+    ----------
+    turns : sequence of Turn
+        Alternating; the last one is human.
+    answers : sequence of str
+        At least one.
+    tokenizer : Tokenizer
+    template : Template
+    n_image_tokens : int
+        Image tokens per image, one per patch.
+
+    Returns
+    -------
+    prompt_ids : tuple of int
+        Ids that stand before every answer.
+    answer_ids : list of tuple of int
+        Each with all that training supervises of an answer: the space before it, the template's suffix and
+        the stop token, where the template has them. What closes a conversation for good (v0) is left out.
+
+    Raises
+    ------
+    ValueError
+        If there is no answer, the last turn is not human, or as in `encode`.
+
+    Notes
+    -----
+    ``prompt_ids + answer_ids[k]`` are the ids of `encode` for the conversation with answer k. The prompt is
+    what `encode` makes of the open conversation; should a tokenizer merge the end of the prompt with the
+    beginning of an answer, the merged token counts to the answers.
+    """
+    if not answers:
+        raise ValueError("got no answers, needed is one or more")
+    if not turns or turns[-1].role != "human":
+        raise ValueError("got a conversation that does not end with a human turn: nothing to answer")
+    unclosed = replace(template, closing="")
+    prompt = encode(turns, tokenizer, template, n_image_tokens).input_ids
+    wholes = [
+        encode([*turns, Turn(role="assistant", text=answer)], tokenizer, unclosed, n_image_tokens).input_ids
+        for answer in answers
+    ]
+    n_shared = min(_n_shared(prompt, whole) for whole in wholes)
+    return prompt[:n_shared], [whole[n_shared:] for whole in wholes]
+
+
 class _Draft:
     """Ids and labels so far, and the stretches of text of the chunk that is open."""
 
@@ -399,3 +452,11 @@ def _check_turns(turns: Sequence[Turn]) -> None:
             raise ValueError(f"got an image in assistant turn {index}; only human turns carry one")
         if turn.image is not None and turn.n_images < 1:
             raise ValueError(f"got n_images={turn.n_images} in turn {index}, allowed 1 or more")
+
+
+def _n_shared(first: Sequence[int], second: Sequence[int]) -> int:
+    """Return how many leading ids two sequences have in common."""
+    for position, (one, other) in enumerate(zip(first, second, strict=False)):
+        if one != other:
+            return position
+    return min(len(first), len(second))

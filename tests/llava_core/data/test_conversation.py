@@ -11,6 +11,7 @@ from llava_core.data.conversation import (
     TEMPLATES,
     Turn,
     encode,
+    encode_answers,
     question_prompt,
     question_turns,
 )
@@ -91,6 +92,36 @@ def test_open_prompt_is_a_prefix_of_prompt_and_answer(tiny_tokenizer):
         assert whole.input_ids[: len(prompt.input_ids)] == prompt.input_ids
         assert set(prompt.labels) == {IGNORE_INDEX}
         assert IGNORE_INDEX not in whole.labels[len(prompt.input_ids) :]
+
+
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=lambda t: t.name)
+def test_answers_are_what_encode_makes_of_them_after_the_prompt(template, tiny_tokenizer):
+    options = ["red", "reddish", "red", " blue", ""]
+    prompt, answers = encode_answers([QUESTION], options, tiny_tokenizer, template, 3)
+    assert prompt == encode([QUESTION], tiny_tokenizer, template, 3).input_ids
+    closing = tiny_tokenizer.encode(template.closing, add_special_tokens=False)
+    for option, answer in zip(options, answers, strict=True):
+        turns = [QUESTION, Turn(role="assistant", text=option)]
+        whole = encode(turns, tiny_tokenizer, template, 3)
+        assert whole.input_ids == (*prompt, *answer, *closing)
+        assert tiny_tokenizer.decode(answer) == (
+            f"{template.answer_prefix}{option}{template.answer_suffix}{'</s>' if template.stop_token else ''}"
+        )
+        assert IGNORE_INDEX not in whole.labels[len(prompt) :]
+
+
+def test_answers_of_the_small_template_begin_with_a_space_of_their_own(tiny_tokenizer):
+    _, [answer] = encode_answers([QUESTION], ["red"], tiny_tokenizer, MINI_V1, 3)
+    words = tiny_tokenizer.encode(" red", add_special_tokens=False)
+    assert answer == (*words, tiny_tokenizer.eos_token_id)
+
+
+@pytest.mark.parametrize(
+    ("turns", "answers"), [([QUESTION], []), ([], ["red"]), ([QUESTION, ANSWER], ["red"])]
+)
+def test_answers_need_an_open_conversation(turns, answers, tiny_tokenizer):
+    with pytest.raises(ValueError, match="got"):
+        encode_answers(turns, answers, tiny_tokenizer, MINI_V1, 3)
 
 
 def test_special_tokens_in_the_data_stay_text(tiny_tokenizer):
