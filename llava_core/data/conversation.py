@@ -14,6 +14,7 @@ ChatML styles of later LLaVA versions.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from llava_core.data.example import Example
@@ -64,6 +65,18 @@ class Turn:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Conversation:
+    """Turns to learn from, and the images they show."""
+
+    id: str
+    """Not unique in published files: one picture has several conversations."""
+    turns: tuple[Turn, ...]
+    """Human and assistant by turns, the last one the assistant's."""
+    images: tuple[Path, ...]
+    """As many as the turns show, in their order."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Template:
     """The fixed strings around the turns, and which of them carry loss beside the answers."""
 
@@ -75,7 +88,7 @@ class Template:
     assistant_prefix: str
     """Without the space before the answer, which belongs to the answer."""
     image_separator: str
-    """Between an image and what follows it, or comes before it, in a human turn."""
+    """Between an image and what follows it, or comes before it, in a human turn; not beside empty words."""
     human_text: bool = True
     """False: human words are dropped, only the image stays (stage 1 of LLaVA)."""
     first_human_prefix: str | None = None
@@ -309,14 +322,15 @@ def encode(
         if turn.image is None:
             draft.text(words)
         else:
+            beside = template.image_separator if words else ""
             if turn.image == "last":
-                draft.text(words + template.image_separator)
+                draft.text(words + beside)
             for number in range(turn.n_images):
                 if number > 0:
                     draft.text(template.image_separator)
                 image_end = draft.image(patches)
             if turn.image == "first":
-                draft.text(template.image_separator + words)
+                draft.text(beside + words)
         draft.text(template.human_suffix)
         draft.text(template.assistant_prefix, supervised=bool(template.marker))
     if turns and turns[-1].role == "assistant":

@@ -214,6 +214,19 @@ CASES = [
         """,
     ),
     Case(
+        name="v1, an image without words",
+        template=V1,
+        turns=[human("", "first"), assistant("red")],
+        sentencepiece=r"""
+            V1 _USER : _ <image> <image> (_) _ASSISTANT : _red </s>
+            .  .     . . .       .       .   .          . #    #
+        """,
+        byte_level=r"""
+            V1 _USER : _ <image> <image> _ASSISTANT : _red <|eos|>
+            .  .     . . .       .       .          . #    #
+        """,
+    ),
+    Case(
         name="v1, a question left open",
         template=V1,
         turns=[human("Which ball?", "first")],
