@@ -1,5 +1,7 @@
 import json
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 
@@ -263,3 +265,14 @@ def test_records_do_not_depend_on_how_the_file_is_cut(chunk_bytes, mark, tmp_pat
         assert [one.number for one in found] == [1, 2, 3, 4]
         content = path.read_bytes()
         assert [json.loads(content[one.start : one.end]) for one in found] == objects
+
+
+def test_the_record_of_the_docs_is_read(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "your_own_data.md").read_text()
+    (block,) = [
+        text for text in re.findall(r"```json\n(.*?)```", page, re.DOTALL) if '"conversations"' in text
+    ]
+    (tmp_path / "set.json").write_text(block)
+    (one,) = load_conversations(tmp_path / "set.json", tmp_path, check_images=False).conversations
+    assert one.turns[0] == Turn(role="human", text="What colour is the bus?", image="first")
+    assert one.images == (tmp_path / "coco/train2017/000000033471.jpg",)
