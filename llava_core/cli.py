@@ -1,16 +1,21 @@
 """The `llava` command [edge]: pretrain the tiny models, train a stage, extract features, answer questions."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from llava_core.errors import InputError, told_in_one_line
+
+if TYPE_CHECKING:
+    from llava_core.data.conversation import Conversation
+    from llava_core.data.example import Example
+    from llava_core.data.llava_json import ConversationFile
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +30,21 @@ Part = Annotated[str, typer.Option(help="Part of the data set.")]
 Seed = Annotated[int, typer.Option(help="Seed.")]
 Limit = Annotated[int | None, typer.Option(help="Use the first so many questions only.", min=1)]
 Tick = Callable[[int, int], None]
+StageData = Annotated[
+    Path | None,
+    typer.Option("--data", help="Questions: folder in ScienceQA's layout, or a .jsonl or .parquet file."),
+]
+Chat = Annotated[Path | None, typer.Option(help="Conversations: a file of LLaVA records.")]
+ImageRoot = Annotated[
+    Path | None, typer.Option(help="Folder that the records' images are relative to; else the file's own.")
+]
+RecipeName = Annotated[
+    str, typer.Option(help="mini_cpu, llava_v1_7b, scienceqa_7b, llava_v1_5_7b, llava_v1_5_lora_7b; or _13b.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="field=value, e.g. stage.batch_size=64 or run.precision=bf16; repeatable."),
+]
 
 
 @app.command("pretrain-mini", epilog="Example: llava pretrain-mini --out weights/mini --seed 0")
@@ -39,32 +59,90 @@ def pretrain_mini(
     _done(out)
 
 
-@app.command(epilog="Example: llava align --data mini --out checkpoint/align")
+@app.command(
+    epilog="Example: llava align --data mini --out ckpt/align\n\n"
+    "On 8 GPUs: torchrun --nproc-per-node 8 --no-python llava align --recipe llava_v1_7b "
+    "--chat captions.json --image-root images --out ckpt/align"
+)
 def align(
-    data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")],
+    data: StageData = None,
+    chat: Chat = None,
+    image_root: ImageRoot = None,
     part: Part = "train_llm",
-    recipe: Annotated[str, typer.Option(help="mini_cpu or llava_v1.")] = "mini_cpu",
-    base: Annotated[Path | None, typer.Option(help="Checkpoint to start from; else the shipped one.")] = None,
+    recipe: RecipeName = "mini_cpu",
+    base: Annotated[
+        str | None,
+        typer.Option(help="Checkpoint to start from, folder or hub name; else what the recipe names."),
+    ] = None,
+    clip: Annotated[
+        str | None, typer.Option(help="CLIP in place of the recipe's, folder or hub name.")
+    ] = None,
+    llm: Annotated[
+        str | None, typer.Option(help="Language model in place of the recipe's, folder or hub name.")
+    ] = None,
+    settings: Settings = None,
     seed: Seed = 0,
     limit: Limit = None,
 ) -> None:
     """Stage 1: train the projector on captioned images."""
-    _stage("align", data, out, part=part, recipe=recipe, base=base, seed=seed, limit=limit)
+    _stage(
+        "align", data, chat, image_root, out, part=part, recipe=recipe, base=base, clip=clip, llm=llm,
+        settings=settings, seed=seed, limit=limit,
+    )  # fmt: skip
 
 
-@app.command(epilog="Example: llava finetune --data mini --base checkpoint/align --out checkpoint/finetune")
+@app.command(
+    epilog="Example: llava finetune --data mini --base ckpt/align --out ckpt/finetune\n\n"
+    "On 8 GPUs: torchrun --nproc-per-node 8 --no-python llava finetune --recipe llava_v1_7b "
+    "--chat chat.json --image-root coco/train2017 --base ckpt/align --out ckpt/finetune"
+)
 def finetune(
-    data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")],
-    base: Annotated[Path, typer.Option(help="Checkpoint of stage 1.")],
+    base: Annotated[str, typer.Option(help="Checkpoint of stage 1, folder or hub name.")],
+    data: StageData = None,
+    chat: Chat = None,
+    image_root: ImageRoot = None,
     part: Part = "train_llm",
-    recipe: Annotated[str, typer.Option(help="mini_cpu or llava_v1.")] = "mini_cpu",
+    recipe: RecipeName = "mini_cpu",
+    settings: Settings = None,
     seed: Seed = 0,
     limit: Limit = None,
 ) -> None:
-    """Stage 2: train projector and language model on questions."""
-    _stage("finetune", data, out, part=part, recipe=recipe, base=base, seed=seed, limit=limit)
+    """Stage 2: train projector and language model on questions or conversations."""
+    _stage(
+        "finetune", data, chat, image_root, out, part=part, recipe=recipe, base=base, clip=None, llm=None,
+        settings=settings, seed=seed, limit=limit,
+    )  # fmt: skip
+
+
+@app.command(
+    epilog="Example: llava convert --source liuhaotian/llava-v1.5-7b --out models/llava-v1.5-7b\n\n"
+    "A stage 1 alone: llava convert --clip openai/clip-vit-large-patch14 --llm lmsys/vicuna-7b-v1.5 "
+    "--projector mm_projector.bin --out models/aligned"
+)
+def convert(
+    out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")],
+    source: Annotated[
+        str | None, typer.Option(help="LLaVA in any layout, folder or hub name; else --clip and --llm.")
+    ] = None,
+    clip: Annotated[
+        str | None, typer.Option(help="CLIP for text tower and missing weights, folder or hub name.")
+    ] = None,
+    llm: Annotated[str | None, typer.Option(help="Language model to join with --clip.")] = None,
+    projector: Annotated[
+        str, typer.Option(help="Of a joined model: linear, mlp2x_gelu, identity, or a file mm_projector.bin.")
+    ] = "linear",
+    template: Annotated[
+        str, typer.Option(help="How a model of others is asked: v0, v1, llava_v1, llama_2.")
+    ] = "v1",
+    dtype: Annotated[str, typer.Option(help="Precision on disk: bfloat16, float16 or float32.")] = "bfloat16",
+) -> None:
+    """Write any LLaVA, or a CLIP and a language model, as a checkpoint that stock transformers loads too."""
+    from llava_core.checkpoint.convert import convert_model
+
+    convert_model(source, out, clip=clip, llm=llm, projector=projector, template=template, dtype=dtype)
+    _done(out)
 
 
 @app.command(epilog="Example: llava extract --checkpoint checkpoint/finetune --data mini --out store")
@@ -139,30 +217,62 @@ def main() -> None:
 
 
 def _stage(
-    name: str,
-    data: Path,
+    name: Literal["align", "finetune"],
+    data: Path | None,
+    chat: Path | None,
+    image_root: Path | None,
     out: Path,
     *,
     part: str,
     recipe: str,
-    base: Path | None,
+    base: str | None,
+    clip: str | None,
+    llm: str | None,
+    settings: list[str] | None,
     seed: int,
     limit: int | None,
 ) -> None:
-    from llava_core.checkpoint import load_checkpoint
-    from llava_core.data.load import load_dataset
-    from llava_core.recipes import find_recipe, load_mini
+    from llava_core.recipes import find_recipe, start
+    from llava_core.settings import with_settings
+    from llava_core.train.processes import launched
     from llava_core.train.run import run_stage
 
-    config = getattr(find_recipe(recipe), name)
+    chosen = find_recipe(recipe)
+    plan = with_settings(chosen.plan(name), settings or ())
+    examples = _stage_data(data, chat, image_root, part=part, limit=limit)
+    bundle = start(chosen, plan, base=base, clip=clip, llm=llm, seed=seed)
+    quiet = launched()[0] > 0
+    with _bar(name, hidden=quiet) as tick:
+        run_stage(
+            plan.stage, bundle, examples, out=out, seed=seed, run=plan.run, progress=tick,
+            tell=lambda line: typer.echo(line, err=True),
+        )  # fmt: skip
+    if not quiet:
+        _done(out)
+
+
+def _stage_data(
+    data: Path | None, chat: Path | None, image_root: Path | None, *, part: str, limit: int | None
+) -> "Sequence[Example | Conversation] | ConversationFile":
+    from llava_core.data.llava_json import load_conversations
+    from llava_core.data.load import load_dataset
+
+    if (data is None) == (chat is None):
+        raise InputError("got both or none of --data and --chat, allowed is one", field="data")
+    if chat is not None:
+        with _bar(f"read {chat.name}") as tick:
+            found = load_conversations(chat, image_root or chat.parent, progress=tick)
+        return (
+            found.conversations
+            if limit is None
+            else [c for c, _ in zip(found.conversations, range(limit), strict=False)]
+        )
+    assert data is not None
     dataset = load_dataset(data)
     examples = dataset.split(part)[:limit]
     if not examples:
         raise _no_part(part, dataset.splits, data)
-    bundle = load_mini() if base is None else load_checkpoint(base)
-    with _bar(name) as tick:
-        run_stage(config, bundle, examples, out=out, seed=seed, progress=tick)
-    _done(out)
+    return examples
 
 
 def _no_part(part: str | None, splits: Iterable[str], data: Path) -> InputError:
@@ -172,10 +282,10 @@ def _no_part(part: str | None, splits: Iterable[str], data: Path) -> InputError:
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Tick]:
+def _bar(title: str, *, hidden: bool = False) -> Iterator[Tick]:
     """Show progress with the time left on standard error."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True), disable=hidden) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 

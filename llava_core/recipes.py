@@ -1,22 +1,52 @@
 """Named complete configurations, and the runs made of them [edge].
 
-A recipe is two stages. `mini_cpu` trains the shipped tiny models live on two cores; `llava_v1` holds the
-numbers of the paper for a full-size model, in the same type.
+A recipe is two stages, how they run, and what they start from. `mini_cpu` trains the shipped tiny models live
+on two cores; the others hold the published hyperparameters for a CLIP and a Vicuna of full size, in the same
+types. Each names its source: LLaVA's paper (Liu et al. 2023a), its improved baselines (2023b), or a script of
+its repository.
 """
 
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Literal
 
 from llava_core.checkpoint import LlavaBundle, load_checkpoint
 from llava_core.data.example import Example
 from llava_core.errors import InputError
 from llava_core.train.loop import OptimConfig, Progress
+from llava_core.train.lora import LoraSettings
 from llava_core.train.run import run_stage
+from llava_core.train.run_config import RunConfig
 from llava_core.train.stage import StageConfig
+
+Size = Literal["7b", "13b"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """The published weights that a recipe starts from, by hub name or folder."""
+
+    clip: str
+    llm: str
+    projector: str
+    """Kind, of `llava_core.model.projector.PROJECTORS`."""
+    template: str
+    """Template that the finished model is asked with."""
+    pad_to_square: bool
+    """Whether images are padded to a square, rather than cropped to one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StagePlan:
+    """A stage and how it runs: what ``--set`` changes."""
+
+    stage: StageConfig
+    run: RunConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +57,16 @@ class Recipe:
     """Stage 1: the projector learns captions."""
     finetune: StageConfig
     """Stage 2: projector and language model learn questions."""
+    align_run: RunConfig = RunConfig(device="cpu")
+    finetune_run: RunConfig = RunConfig(device="cpu")
+    parts: Parts | None = None
+    """None for the shipped tiny models."""
+
+    def plan(self, stage: Literal["align", "finetune"]) -> StagePlan:
+        """Return one stage and how it runs."""
+        if stage == "align":
+            return StagePlan(stage=self.align, run=self.align_run)
+        return StagePlan(stage=self.finetune, run=self.finetune_run)
 
 
 def mini_cpu() -> Recipe:
@@ -59,8 +99,14 @@ def mini_cpu() -> Recipe:
     )
 
 
-def llava_v1() -> Recipe:
-    """Return the numbers of the LLaVA paper (section 4.2), for a CLIP and a Vicuna of full size."""
+def llava_v1(size: Size) -> Recipe:
+    """Return LLaVA v1: linear projector, 224 pixels, CC-595K or LCS-558K, then Instruct-158K.
+
+    References
+    ----------
+    Liu et al. (2023a), Visual Instruction Tuning, section 4.2 and appendix; the reference repository's
+    ``pretrain.sh`` and ``finetune_full_schedule.sh``.
+    """
     return Recipe(
         align=StageConfig(
             name="align",
@@ -71,6 +117,7 @@ def llava_v1() -> Recipe:
             batch_size=128,
             optim=OptimConfig(lr=2e-3),
             new_projector=True,
+            packing=True,
         ),
         finetune=StageConfig(
             name="finetune",
@@ -81,11 +128,92 @@ def llava_v1() -> Recipe:
             batch_size=32,
             optim=OptimConfig(lr=2e-5),
             shuffle_options=False,
+            packing=True,
+        ),
+        align_run=RunConfig(precision="bf16", tokens_per_piece=8192, vision="live"),
+        finetune_run=RunConfig(precision="bf16", strategy="fsdp", tokens_per_piece=4096, vision="disk"),
+        parts=Parts(
+            clip="openai/clip-vit-large-patch14",
+            llm=f"lmsys/vicuna-{size}-v1.3",
+            projector="linear",
+            template="v1",
+            pad_to_square=False,
         ),
     )
 
 
-RECIPES: Mapping[str, Callable[[], Recipe]] = {"mini_cpu": mini_cpu, "llava_v1": llava_v1}
+def scienceqa(size: Size) -> Recipe:
+    """Return LLaVA on ScienceQA: stage 1 of v1, then 12 epochs of questions, lecture and solution first.
+
+    References
+    ----------
+    Liu et al. (2023a), section 5.2; prompt and template of the reference repository from August 2023 on
+    (``finetune_sqa.sh``, format QCM-LEA).
+    """
+    base = llava_v1(size)
+    assert base.parts is not None
+    return replace(
+        base,
+        finetune=replace(
+            base.finetune,
+            prompt="QCM-LEA",
+            template="llava_v1",
+            n_epochs=12,
+        ),
+        parts=replace(base.parts, template="llava_v1"),
+    )
+
+
+def llava_v1_5(size: Size) -> Recipe:
+    """Return LLaVA 1.5: two-layer MLP, 336 pixels, padded images, LCS-558K, then the mix of 665K.
+
+    References
+    ----------
+    Liu et al. (2023b), Improved Baselines with Visual Instruction Tuning, table 9; ``scripts/v1_5``.
+    """
+    base = llava_v1(size)
+    return replace(
+        base,
+        align=replace(base.align, batch_size=256, optim=OptimConfig(lr=1e-3)),
+        finetune=replace(base.finetune, batch_size=128, n_epochs=1),
+        finetune_run=replace(base.finetune_run, vision="live"),
+        parts=Parts(
+            clip="openai/clip-vit-large-patch14-336",
+            llm=f"lmsys/vicuna-{size}-v1.5",
+            projector="mlp2x_gelu",
+            template="v1",
+            pad_to_square=True,
+        ),
+    )
+
+
+def llava_v1_5_lora(size: Size) -> Recipe:
+    """Return LLaVA 1.5 with adapters in place of the language model's weights in stage 2.
+
+    References
+    ----------
+    The reference repository's ``scripts/v1_5/finetune_lora.sh``: rank 128, alpha 256, dropout 0.05, rate
+    2e-4, projector at 2e-5.
+    """
+    base = llava_v1_5(size)
+    return replace(
+        base,
+        finetune=replace(base.finetune, lora=LoraSettings(), optim=OptimConfig(lr=2e-4, projector_lr=2e-5)),
+        finetune_run=replace(base.finetune_run, strategy="ddp"),
+    )
+
+
+RECIPES: Mapping[str, Callable[[], Recipe]] = {
+    "mini_cpu": mini_cpu,
+    "llava_v1_7b": partial(llava_v1, "7b"),
+    "llava_v1_13b": partial(llava_v1, "13b"),
+    "scienceqa_7b": partial(scienceqa, "7b"),
+    "scienceqa_13b": partial(scienceqa, "13b"),
+    "llava_v1_5_7b": partial(llava_v1_5, "7b"),
+    "llava_v1_5_13b": partial(llava_v1_5, "13b"),
+    "llava_v1_5_lora_7b": partial(llava_v1_5_lora, "7b"),
+    "llava_v1_5_lora_13b": partial(llava_v1_5_lora, "13b"),
+}
 
 
 def find_recipe(name: str) -> Recipe:
@@ -99,6 +227,58 @@ def find_recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise InputError(f"got recipe {name!r}, allowed are {', '.join(sorted(RECIPES))}", field="recipe")
     return RECIPES[name]()
+
+
+def start(
+    recipe: Recipe,
+    plan: StagePlan,
+    *,
+    base: str | None = None,
+    clip: str | None = None,
+    llm: str | None = None,
+    seed: int = 0,
+) -> LlavaBundle:
+    """Return what a stage starts from: a checkpoint, a pair of published models, or the shipped tiny ones.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    plan : StagePlan
+        In bf16 weights are loaded in bfloat16: what learns becomes float32 on its device.
+    base : str, optional
+        Checkpoint, folder or hub name.
+    clip, llm : str, optional
+        In place of the recipe's own parts.
+    seed : int
+        Of a fresh projector.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or parts are named beside a checkpoint or for a recipe without any.
+    """
+    import torch
+
+    from llava_core.checkpoint import join_models
+
+    dtype = torch.bfloat16 if plan.run.precision == "bf16" else torch.float32
+    if base is not None:
+        if clip or llm:
+            raise InputError("got --base beside --clip or --llm, allowed is one of both", field="base")
+        return load_checkpoint(base, dtype=dtype)
+    if recipe.parts is None:
+        if clip or llm:
+            raise InputError("got --clip or --llm for the recipe of the shipped models", field="recipe")
+        return load_mini()
+    return join_models(
+        clip or recipe.parts.clip,
+        llm or recipe.parts.llm,
+        projector=recipe.parts.projector,
+        template=recipe.parts.template,
+        pad_to_square=recipe.parts.pad_to_square,
+        dtype=dtype,
+        seed=seed,
+    )
 
 
 def load_mini() -> LlavaBundle:
@@ -147,13 +327,14 @@ def train_llava(
     chosen = find_recipe(recipe) if isinstance(recipe, str) else recipe
     bundle = load_mini() if base is None else load_checkpoint(base)
     paths: dict[str, Path] = {}
-    for stage in (chosen.align, chosen.finetune):
+    for stage, run in ((chosen.align, chosen.align_run), (chosen.finetune, chosen.finetune_run)):
         paths[stage.name] = run_stage(
             stage,
             bundle,
             examples,
             out=Path(out) / stage.name,
             seed=seed,
+            run=run,
             n_threads=n_threads,
             progress=_named(stage.name, progress),
         )

@@ -5,13 +5,13 @@ a run does. Left out: how a setting is used, which the study that reads it docum
 """
 
 import json
-import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from llava_core.errors import InputError
+from llava_core.settings import parse_value
 
 DEFAULT_RECIPE = "mini_cpu"
 JOURNAL = "journal"
@@ -174,31 +174,16 @@ def resolve(
     if preset not in PRESETS:
         raise InputError(f"got {preset!r}, allowed are {', '.join(PRESETS)}", field="preset")
     chosen: dict[str, object] = {**PRESETS[preset]}
-    allowed = setting_names()
+    allowed, kinds = setting_names(), typing.get_type_hints(StudySpec)
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or name not in allowed:
             raise InputError(
                 f"got {setting!r}, allowed is field=value with a field of {', '.join(allowed)}", field="--set"
             )
-        chosen[name] = parse_value(name, text)
+        chosen[name] = parse_value(kinds[name], text, name=name)
     chosen |= {name: value for name, value in options.items() if value is not None}
     return replace(StudySpec(study=study, preset=preset), **chosen)  # type: ignore[arg-type]
-
-
-def parse_value(name: str, text: str) -> object:
-    """Return the text as the type of the field.
-
-    Raises
-    ------
-    InputError
-        If the text is no value of that type.
-    """
-    kind = typing.get_type_hints(StudySpec)[name]
-    try:
-        return _parser(kind)(text.strip())
-    except ValueError:
-        raise InputError(f"got {text!r}, allowed is {_describe(kind)}", field=name) from None
 
 
 def to_json(spec: StudySpec) -> str:
@@ -233,32 +218,3 @@ def differences(spec: StudySpec, other: StudySpec) -> list[str]:
         for name in names
         if getattr(spec, name) != getattr(other, name)
     ]
-
-
-def _parser(kind: object) -> Callable[[str], object]:
-    if typing.get_origin(kind) is tuple:
-        item = _parser(typing.get_args(kind)[0])
-        return lambda text: tuple(item(part.strip()) for part in text.split(",") if part.strip())
-    if isinstance(kind, types.UnionType):
-        inner = _parser(typing.get_args(kind)[0])
-        return lambda text: None if text.lower() == "none" else inner(text)
-    if kind is bool:
-        return _boolean
-    if kind in (int, float, str, Path):
-        return typing.cast("Callable[[str], object]", kind)
-    raise AssertionError(f"no parser for fields of type {kind}")
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ValueError(text)
-    return text.lower() == "true"
-
-
-def _describe(kind: object) -> str:
-    if typing.get_origin(kind) is tuple:
-        return f"a comma-separated list, each {_describe(typing.get_args(kind)[0])}"
-    if isinstance(kind, types.UnionType):
-        return f"{_describe(typing.get_args(kind)[0])} or none"
-    names: Mapping[object, str] = {int: "a whole number", float: "a number", bool: "true or false"}
-    return names.get(kind, "a word")

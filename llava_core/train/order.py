@@ -9,31 +9,37 @@ drawn for a conversation depends on seed, epoch and its place in the data alone.
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
 from llava_core.checkpoint import LlavaBundle
 from llava_core.data.collate import length_grouped_batches
 from llava_core.data.conversation import TEMPLATES, Turn, encode
-from llava_core.data.example import Example
 from llava_core.train.batches import Row
 from llava_core.train.loop import epochs
-from llava_core.train.stage import StageConfig, conversation, described, description
+from llava_core.train.stage import (
+    Item,
+    Items,
+    StageConfig,
+    conversation,
+    described,
+    description,
+    images_of,
+)
 
 MakeRows = Callable[[], list[Row]]
 """A batch, encoded when it is asked for."""
-Make = Callable[[StageConfig, Example, np.random.Generator], list[Turn]]
+Make = Callable[[StageConfig, Any, np.random.Generator], Sequence[Turn]]
 
 
 def batches_of(
-    config: StageConfig, bundle: LlavaBundle, examples: Sequence[Example], *, seed: int
+    config: StageConfig, bundle: LlavaBundle, examples: Items, *, seed: int
 ) -> tuple[int, Iterator[MakeRows]]:
     """Return the number of steps of a stage and its batches: descriptions first, where the stage has them."""
     rng = np.random.default_rng(seed)
 
-    def passes(
-        taken: Sequence[Example], make: Make, n_epochs: float, part: int
-    ) -> tuple[int, Iterator[MakeRows]]:
+    def passes(taken: Items, make: Make, n_epochs: float, part: int) -> tuple[int, Iterator[MakeRows]]:
         """Return the steps that so many passes take, and their batches."""
         wanted = n_epochs * -(-len(taken) // config.batch_size)
         n_steps = max(1, round(wanted)) if wanted else 0
@@ -45,13 +51,14 @@ def batches_of(
 
         return n_steps, epochs(one_pass, n_steps)
 
-    n_before, before = passes(described(examples), description, config.describe_epochs, 0)
+    captioned = described(examples) if config.describe_epochs else []
+    n_before, before = passes(captioned, description, config.describe_epochs, 0)
     n_own, own = passes(examples, conversation, config.n_epochs, 1)
     return n_before + n_own, chain(before, own)
 
 
 def sample_rows(
-    config: StageConfig, bundle: LlavaBundle, examples: Sequence[Example], *, seed: int, n_rows: int = 64
+    config: StageConfig, bundle: LlavaBundle, examples: Items, *, seed: int, n_rows: int = 64
 ) -> list[Row]:
     """Return conversations from all over the data, to plan with."""
     picked = np.linspace(0, len(examples) - 1, min(n_rows, len(examples))).astype(int)
@@ -64,11 +71,11 @@ def sample_rows(
 def _drawn_now(
     config: StageConfig,
     bundle: LlavaBundle,
-    taken: Sequence[Example],
+    taken: Items,
     make: Make,
     rng: np.random.Generator,
 ) -> Iterator[MakeRows]:
-    rows = [_row(config, bundle, example, make(config, example, rng)) for example in taken]
+    rows = [_row(config, bundle, item, make(config, item, rng)) for item in taken]
     lengths = [row.n_tokens for row in rows]
     for batch in length_grouped_batches(lengths, config.batch_size, rng):
         yield partial(_taken, rows, batch.tolist())
@@ -77,7 +84,7 @@ def _drawn_now(
 def _drawn_later(
     config: StageConfig,
     bundle: LlavaBundle,
-    taken: Sequence[Example],
+    taken: Items,
     make: Make,
     *,
     key: tuple[int, ...],
@@ -100,7 +107,7 @@ def _made(row: Callable[[int], Row], indices: Sequence[int]) -> list[Row]:
     return [row(index) for index in indices]
 
 
-def _row(config: StageConfig, bundle: LlavaBundle, example: Example, turns: Sequence[Turn]) -> Row:
+def _row(config: StageConfig, bundle: LlavaBundle, item: Item, turns: Sequence[Turn]) -> Row:
     encoded = encode(
         turns,
         bundle.tokenizer,
@@ -108,4 +115,4 @@ def _row(config: StageConfig, bundle: LlavaBundle, example: Example, turns: Sequ
         bundle.n_image_tokens,
         max_tokens=config.max_tokens,
     )
-    return Row(encoded=encoded, images=() if example.image is None else (example.image,))
+    return Row(encoded=encoded, images=images_of(item))

@@ -9,7 +9,7 @@ call with the same inputs returns it at once.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, replace
 from itertools import islice
@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from llava_core.checkpoint import LlavaBundle, load_checkpoint, save_checkpoint
-from llava_core.data.example import Example
+from llava_core.data.conversation import TEMPLATES, Conversation
 from llava_core.errors import InputError
 from llava_core.model.llava import hf_names
 from llava_core.model.packing import packed
@@ -30,7 +30,7 @@ from llava_core.train.memory_plan import check_memory
 from llava_core.train.order import MakeRows, batches_of, sample_rows
 from llava_core.train.processes import Place, gather, join, spread
 from llava_core.train.run_config import RunConfig
-from llava_core.train.stage import StageConfig, usable
+from llava_core.train.stage import Items, StageConfig, images_of, usable
 from llava_core.train.state import load_state, save_state, states_folder
 from llava_core.train.step import Work, gradients_of, prepare
 from llava_core.train.tracking import open_trackers
@@ -49,7 +49,7 @@ SAMPLE_IMAGES = 1024
 def run_stage(
     config: StageConfig,
     bundle: LlavaBundle,
-    examples: Sequence[Example],
+    examples: Items,
     *,
     out: Path,
     seed: int,
@@ -66,7 +66,7 @@ def run_stage(
     bundle : LlavaBundle
         Where training starts from. Left as it is where a checkpoint of the same inputs stands at ``out``
         already.
-    examples : sequence of Example
+    examples : sequence of Example or Conversation, or ConversationFile
         Those that make no conversation in this stage are passed over; the checkpoint counts them.
     out : Path
         Folder of the checkpoint. States to go on from stand beside it, in ``NAME.training``, until it is
@@ -121,14 +121,18 @@ def run_stage(
                 "n_passed_over": len(examples) - len(taken),
             }
             del meta["open_loss"]
-            seen = bundle.seen_ids | {example.id for example in taken}
-            save_checkpoint(replace(bundle, meta=meta), out, stage=config.name, seen_ids=seen)
+            seen = bundle.seen_ids | {item.id for item in taken}
+            trained = replace(bundle, meta=meta)
+            if "llm" in config.trains:  # it is asked as it was trained
+                trained = replace(trained, template=TEMPLATES[config.template], prompt=config.prompt)
+            dtype = torch.bfloat16 if run.precision == "bf16" else torch.float32
+            save_checkpoint(trained, out, stage=config.name, seen_ids=seen, dtype=dtype)
             shutil.rmtree(states_folder(out), ignore_errors=True)
         here.wait()
     return out
 
 
-def inputs_hash(config: StageConfig, bundle: LlavaBundle, examples: Sequence[Example], *, seed: int) -> str:
+def inputs_hash(config: StageConfig, bundle: LlavaBundle, examples: Items, *, seed: int) -> str:
     """Return a SHA-256 over all that decides the outcome: weights, configuration, examples, images, seed."""
     digest = hashlib.sha256()
     header = {
@@ -143,28 +147,26 @@ def inputs_hash(config: StageConfig, bundle: LlavaBundle, examples: Sequence[Exa
     for name, tensor in sorted(hf_names(bundle.model).items()):
         digest.update(f"{name} {tensor.dtype}".encode())
         digest.update(tensor.detach().contiguous().view(-1).view(torch.uint8).numpy().data)
-    for example in examples:
-        fields = (
-            example.id,
-            example.question,
-            example.options,
-            example.answer,
-            example.hint,
-            example.caption,
-        )
+    for item in examples:
+        if isinstance(item, Conversation):
+            # Image files by name and size: there may be hundreds of thousands.
+            told = [(str(image), image.stat().st_size) for image in item.images]
+            digest.update(json.dumps([item.id, [asdict(turn) for turn in item.turns], told]).encode())
+            continue
+        fields = (item.id, item.question, item.options, item.answer, item.hint, item.caption)
         digest.update(json.dumps(fields).encode())
-        if example.image is not None:
+        if item.image is not None:
             try:
-                digest.update(example.image.read_bytes())
+                digest.update(item.image.read_bytes())
             except FileNotFoundError:
-                raise InputError("no such image file", path=example.image, record=example.id) from None
+                raise InputError("no such image file", path=item.image, record=item.id) from None
     return digest.hexdigest()
 
 
 def _train(
     config: StageConfig,
     bundle: LlavaBundle,
-    examples: Sequence[Example],
+    examples: Items,
     *,
     out: Path,
     seed: int,
@@ -234,7 +236,7 @@ def _train(
 def _open_vision(
     config: StageConfig,
     bundle: LlavaBundle,
-    examples: Sequence[Example],
+    examples: Items,
     *,
     out: Path,
     run: RunConfig,
@@ -244,7 +246,7 @@ def _open_vision(
     """Return the source of patch features; a fresh projector is scaled to a sample of them."""
     model = bundle.model
     model.vision_tower.to(here.device, torch.bfloat16 if run.precision == "bf16" else None)
-    images = list(dict.fromkeys(example.image for example in examples if example.image is not None))
+    images = list(dict.fromkeys(image for item in examples for image in images_of(item)))
     folder = run.vision_folder or out.with_name("vision_features")
     vision = open_vision(bundle, images, keeping=run.vision, folder=folder, here=here)
     if config.new_projector and images:

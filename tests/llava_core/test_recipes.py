@@ -19,7 +19,7 @@ def test_every_recipe_freezes_the_tower_and_trains_what_the_paper_says(name):
 
 
 def test_an_unknown_recipe_names_the_known_ones():
-    with pytest.raises(InputError, match="got recipe 'x', allowed are llava_v1, mini_cpu"):
+    with pytest.raises(InputError, match="got recipe 'x', allowed are llava_v1_13b, llava_v1_5_13b"):
         find_recipe("x")
 
 

@@ -1,9 +1,11 @@
+import typing
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from llava_core.errors import InputError
+from llava_core.settings import parse_value
 from studies import spec as specs
 from studies.spec import StudySpec, resolve
 
@@ -72,10 +74,11 @@ def test_differences_leave_the_free_fields_out() -> None:
 
 
 def test_every_setting_can_be_given_as_text() -> None:
+    hints = typing.get_type_hints(StudySpec)
     for name in specs.setting_names():
         default = getattr(StudySpec(study="s"), name)
         text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
-        assert specs.parse_value(name, text) == default
+        assert parse_value(hints[name], text, name=name) == default
     assert len(specs.setting_names()) + len(specs.OPTION_FIELDS) == len(fields(StudySpec))
 
 

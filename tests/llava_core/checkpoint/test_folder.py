@@ -59,7 +59,7 @@ def test_a_failed_save_leaves_the_old_checkpoint_and_no_draft(bundle, saved, mon
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("llava_core.checkpoint.save_file", full)
+    monkeypatch.setattr("llava_core.checkpoint.folder.save_file", full)
     with pytest.raises(OSError, match="No space"):
         save_checkpoint(bundle, saved, stage="finetune", seen_ids=["c"])
     assert read_seen_ids(saved) == {"a", "b"}
@@ -102,9 +102,9 @@ def test_a_torn_checkpoint_is_refused_by_name(damage, message, saved):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(InputError, match="nowhere: no such checkpoint folder"):
+    with pytest.raises(InputError, match="nowhere: no such folder, and no name of a model on the hub"):
         load_checkpoint(tmp_path / "nowhere")
 
 
 def test_nothing_is_pickled(saved):
-    assert {path.suffix for path in saved.iterdir()} == {".json", ".safetensors"}
+    assert {path.suffix for path in saved.iterdir()} == {".json", ".safetensors", ".jinja"}

@@ -1,0 +1,65 @@
+"""Any LLaVA, or a pair of models, written as a checkpoint of ours [edge]."""
+
+from pathlib import Path
+
+import torch
+
+from llava_core.checkpoint.folder import save_checkpoint
+from llava_core.checkpoint.join import join_models
+from llava_core.checkpoint.load import load_checkpoint
+from llava_core.checkpoint.original import load_projector, projector_file_kind
+from llava_core.errors import InputError
+from llava_core.model.projector import PROJECTORS
+
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+
+
+def convert_model(
+    source: str | None,
+    out: Path,
+    *,
+    clip: str | None = None,
+    llm: str | None = None,
+    projector: str = "linear",
+    template: str = "v1",
+    dtype: str = "bfloat16",
+) -> Path:
+    """Write a checkpoint of ours and return its folder.
+
+    Parameters
+    ----------
+    source : str or None
+        LLaVA, folder or hub name; None to join ``clip`` and ``llm``.
+    out : Path
+    clip, llm : str, optional
+        Folder or hub name.
+    projector : str
+        Of a joined model: a kind, or the file of a stage 1 in the original layout.
+    template : str
+        How a model of others is asked.
+    dtype : str
+        Key of `DTYPES`.
+
+    Raises
+    ------
+    InputError
+        If the models are not there, not ours to load, or do not fit each other.
+    """
+    if dtype not in DTYPES:
+        raise InputError(f"got {dtype!r}, allowed are {', '.join(DTYPES)}", field="dtype")
+    precision = DTYPES[dtype]
+    if source is not None:
+        if llm is not None:
+            raise InputError("got --llm beside --source, allowed is one of both", field="llm")
+        bundle = load_checkpoint(source, dtype=precision, clip=clip, template=template)
+        stage = "converted"
+    else:
+        if clip is None or llm is None:
+            raise InputError("got neither --source nor both --clip and --llm", field="source")
+        file = None if projector in PROJECTORS else Path(projector)
+        kind = projector if file is None else projector_file_kind(file)
+        bundle = join_models(clip, llm, projector=kind, template=template, dtype=precision)
+        if file is not None:
+            load_projector(file, bundle)
+        stage = "joined"
+    return save_checkpoint(bundle, out, stage=stage, seen_ids=bundle.seen_ids, dtype=None)

@@ -1,0 +1,259 @@
+"""Our own checkpoint folder: the Hugging Face layout of LLaVA, and what we know beyond it [edge].
+
+Stock ``LlavaForConditionalGeneration`` and ``AutoProcessor`` load it as it is. The folder holds::
+
+    config.json               stock configuration
+    model.safetensors         weights under stock names; in shards with an index where they are large
+    tokenizer.json, processor_config.json, chat_template.jinja, generation_config.json ...   stock as well
+    llava_core.json           schema version, stage, projector kind, template
+    clip.safetensors, clip_config.json   the rest of CLIP, where it is at hand: text tower, projections
+    clip_tokenizer/           CLIP's tokenizer, where it is another one
+    seen_ids.json             id of every example that any training stage saw
+    training.json             loss curve, seconds, configuration of the stage
+    manifest.json             size and SHA-256 of each file, written last
+
+The folder is written beside its place and renamed, so a torn one is never taken for whole. No pickle.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+from llava_core.checkpoint.bundle import LlavaBundle
+from llava_core.checkpoint.chat_template import chat_template
+from llava_core.checkpoint.sources import quiet
+from llava_core.checkpoint.stock import stock_config, stock_weights
+from llava_core.data.conversation import IMAGE_TOKEN, Template
+from llava_core.errors import InputError
+from llava_core.model.projector import projector_kind
+
+SCHEMA_VERSION = 2
+OURS = "llava_core.json"
+_NEEDED = {"config.json", OURS}
+_READ_BYTES = 1 << 24
+
+
+def save_checkpoint(
+    bundle: LlavaBundle,
+    path: Path,
+    *,
+    stage: str,
+    seen_ids: Iterable[str],
+    dtype: torch.dtype | None = torch.float32,
+) -> Path:
+    """Write ``bundle`` as a folder, replacing what stands at ``path``.
+
+    Parameters
+    ----------
+    bundle : LlavaBundle
+    path : Path
+    stage : str
+        Which training made these weights, e.g. ``align``.
+    seen_ids : iterable of str
+        Ids of all examples seen in this and earlier stages.
+    dtype : torch.dtype or None
+        Precision on disk; None for that of the weights.
+
+    Returns
+    -------
+    Path
+        ``path``.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.writing")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        _save_stock(bundle, draft, dtype)
+        if bundle.clip is not None:
+            save_file(_on_disk(_clip_rest(bundle.clip), dtype), draft / "clip.safetensors")
+            _write_json(draft / "clip_config.json", bundle.clip.config.to_dict())
+            if bundle.clip_tokenizer is not None and bundle.clip_tokenizer is not bundle.tokenizer:
+                bundle.clip_tokenizer.save_pretrained(str(draft / "clip_tokenizer"))
+        about = {
+            "schema_version": SCHEMA_VERSION,
+            "stage": stage,
+            "projector": projector_kind(bundle.model.projector),
+            "template": asdict(bundle.template),
+            "prompt": bundle.prompt,
+        }
+        _write_json(draft / OURS, about)
+        _write_json(draft / "seen_ids.json", sorted(set(seen_ids)))
+        _write_json(draft / "training.json", dict(bundle.meta))
+        files = {name: describe_file(draft / name) for name in _names(draft)}
+        _write_json(draft / "manifest.json", {"schema_version": SCHEMA_VERSION, "files": files})
+        if path.exists():
+            shutil.rmtree(path)
+        draft.replace(path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return path
+
+
+def load_extras(path: Path, bundle: LlavaBundle, *, dtype: torch.dtype, device: torch.device) -> LlavaBundle:
+    """Return a bundle that was read from the stock files, with what we know beyond them.
+
+    Raises
+    ------
+    InputError
+        If the files do not fit each other.
+    """
+    from dataclasses import replace
+
+    about = read_about(path)
+    clip = clip_tokenizer = None
+    if (path / "clip_config.json").is_file():
+        clip_config = CLIPConfig.from_dict(json.loads((path / "clip_config.json").read_text()))
+        with torch.device("meta"):
+            clip = CLIPModel(clip_config)
+        clip.vision_model = bundle.model.vision_tower
+        stored = {
+            name: tensor.to(device, dtype) for name, tensor in load_file(path / "clip.safetensors").items()
+        }
+        lacking = clip.load_state_dict(stored, strict=False, assign=True)
+        lost = [name for name in lacking.missing_keys if not name.startswith("vision_model.")]
+        if lost or lacking.unexpected_keys:
+            raise InputError(
+                f"weights do not fit clip_config.json: lacks {lost[:3]}, has {lacking.unexpected_keys[:3]}",
+                path=path / "clip.safetensors",
+            )
+        clip.text_model.embeddings.position_ids = torch.arange(
+            clip_config.text_config.max_position_embeddings, device=device
+        )[None]
+        clip.requires_grad_(False).eval()
+        clip_tokenizer = bundle.tokenizer
+        if (path / "clip_tokenizer").is_dir():
+            clip_tokenizer = PreTrainedTokenizerFast.from_pretrained(str(path / "clip_tokenizer"))
+    return replace(
+        bundle,
+        template=Template(**about["template"]),
+        prompt=about["prompt"],
+        clip=clip,
+        clip_tokenizer=clip_tokenizer,
+        meta=json.loads((path / "training.json").read_text()),
+        seen_ids=frozenset(json.loads((path / "seen_ids.json").read_text())),
+    )
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Return what our own file says; the manifest must have been checked."""
+    about: dict[str, Any] = json.loads((path / OURS).read_text())
+    return about
+
+
+def verify_checkpoint(path: Path) -> None:
+    """Check that a checkpoint is whole and unchanged.
+
+    Raises
+    ------
+    InputError
+        Naming the file at fault.
+    """
+    manifest = read_manifest(path)
+    for name, described in manifest["files"].items():
+        file = path / name
+        if not file.is_file():
+            raise InputError("file named in manifest.json is missing", path=file)
+        found = describe_file(file)
+        if found != described:
+            raise InputError(
+                f"got {found['bytes']} bytes with SHA-256 {found['sha256'][:12]}, manifest.json says "
+                f"{described['bytes']} bytes with {described['sha256'][:12]}: changed or torn",
+                path=file,
+            )
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return the manifest of one of our checkpoints.
+
+    Raises
+    ------
+    InputError
+        If there is none of this schema.
+    """
+    path = Path(path)
+    file = path / "manifest.json"
+    if not path.is_dir():
+        raise InputError("no such checkpoint folder", path=path)
+    if not file.is_file():
+        raise InputError("no manifest.json: not a checkpoint, or one that was only half written", path=path)
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_text())
+        version = manifest["schema_version"]
+        files = manifest["files"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise InputError("got a broken manifest.json", path=path) from None
+    if version != SCHEMA_VERSION or not files.keys() >= _NEEDED:
+        raise InputError(
+            f"got a manifest of schema version {version!r} with {len(files)} files, "
+            f"allowed is a LLaVA checkpoint of version {SCHEMA_VERSION}",
+            path=path,
+        )
+    return manifest
+
+
+def describe_file(file: Path) -> dict[str, Any]:
+    """Return size and SHA-256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while piece := stream.read(_READ_BYTES):
+            digest.update(piece)
+    return {"bytes": file.stat().st_size, "sha256": digest.hexdigest()}
+
+
+def _save_stock(bundle: LlavaBundle, draft: Path, dtype: torch.dtype | None) -> None:
+    """Write what stock transformers loads."""
+    model, config = bundle.model, stock_config(bundle.model)
+    config.dtype = dtype or model.llm.dtype
+    with torch.device("meta"):
+        stock = LlavaForConditionalGeneration(config)
+    stock.generation_config.eos_token_id = bundle.tokenizer.eos_token_id
+    stock.generation_config.bos_token_id = bundle.tokenizer.bos_token_id
+    stock.generation_config.pad_token_id = bundle.pad_token_id
+    with quiet():
+        stock.save_pretrained(str(draft), state_dict=_on_disk(stock_weights(model), dtype))
+    LlavaProcessor(
+        image_processor=bundle.image_processor,
+        tokenizer=bundle.tokenizer,
+        patch_size=model.vision_tower.config.patch_size,
+        vision_feature_select_strategy=config.vision_feature_select_strategy,
+        num_additional_image_tokens=1,
+        image_token=IMAGE_TOKEN,
+        chat_template=chat_template(bundle.template, bundle.tokenizer),
+    ).save_pretrained(str(draft))
+
+
+def _clip_rest(clip: CLIPModel) -> dict[str, torch.Tensor]:
+    """Weights of CLIP beside the vision model, which `hf_names` stores."""
+    weights = clip.state_dict()
+    return {name: tensor for name, tensor in weights.items() if not name.startswith("vision_model.")}
+
+
+def _on_disk(weights: Mapping[str, torch.Tensor], dtype: torch.dtype | None) -> dict[str, torch.Tensor]:
+    return {
+        name: (tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor).contiguous().clone()
+        for name, tensor in weights.items()
+    }
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+
+
+def _write_json(file: Path, content: object) -> None:
+    file.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")

@@ -1,0 +1,226 @@
+"""Loads LLaVA from any layout, told apart by what the files say [edge].
+
+| layout | told by |
+|---|---|
+| ours | ``manifest.json`` and ``llava_core.json``; verified against the manifest |
+| Hugging Face (``llava-hf``) | ``config.json`` of type ``llava`` with a ``text_config`` |
+| original (``liuhaotian``) | ``config.json`` with ``mm_vision_tower``, see `llava_core.checkpoint.original` |
+
+LLaVA 1.6 and later relatives are refused by the type they name. A pair of CLIP and language model is joined
+by `llava_core.checkpoint.join`.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from transformers import CLIPModel, LlavaConfig, LlavaForConditionalGeneration
+
+from llava_core.checkpoint.bundle import LlavaBundle, attach_clip
+from llava_core.checkpoint.folder import (
+    OURS,
+    describe_file,
+    load_extras,
+    read_about,
+    read_manifest,
+    verify_checkpoint,
+)
+from llava_core.checkpoint.original import load_original
+from llava_core.checkpoint.quantize import Quantize, quantization
+from llava_core.checkpoint.sources import (
+    find_folder,
+    quiet,
+    read_config,
+    read_image_processor,
+    read_tokenizer,
+)
+from llava_core.checkpoint.stock import check_config, from_stock
+from llava_core.data.conversation import IMAGE_TOKEN, TEMPLATES
+from llava_core.errors import InputError
+
+Layout = Literal["ours", "hugging_face", "original"]
+
+
+def load_checkpoint(
+    source: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    clip: str | Path | None = None,
+    template: str = "v1",
+    quantize: Quantize | None = None,
+) -> LlavaBundle:
+    """Return a LLaVA in evaluation mode.
+
+    Parameters
+    ----------
+    source : str or Path
+        Folder, or name of a model on the hub; any layout of this module.
+    device : str or torch.device
+    dtype : torch.dtype, optional
+        Precision in memory; float32 if not given.
+    clip : str or Path, optional
+        CLIP, folder or hub name. Checkpoints of others come without CLIP's text tower, which is taken from
+        it; the original layout may come without vision tower as well.
+    template : str
+        Template that a checkpoint of others is asked with; ours say it themselves.
+    quantize : {"8bit", "4bit"}, optional
+        Load the language model's linear layers through bitsandbytes, on a GPU.
+
+    Returns
+    -------
+    LlavaBundle
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or it is not whole, changed, of another kind, or without image token.
+    """
+    folder, device, dtype = find_folder(source), torch.device(device), dtype or torch.float32
+    layout = layout_of(folder)
+    if layout == "ours":
+        verify_checkpoint(folder)
+    if layout == "original":
+        if quantize:
+            raise InputError(
+                "got the original layout, convert it first: llava convert", path=folder, field="quantize"
+            )
+        bundle = load_original(folder, device=device, dtype=dtype, clip=clip, template=_template(template))
+    else:
+        bundle = _load_stock(folder, device=device, dtype=dtype, template=template, quantize=quantize)
+    if layout == "ours":
+        bundle = load_extras(folder, bundle, dtype=dtype, device=device)
+    if clip is not None and bundle.clip is None:
+        place = find_folder(clip)
+        whole = CLIPModel.from_pretrained(str(place), dtype=dtype).to(device).eval().requires_grad_(False)
+        bundle = attach_clip(bundle, whole, read_tokenizer(place))
+    bundle.model.requires_grad_(False)
+    return bundle
+
+
+def layout_of(folder: Path) -> Layout:
+    """Return the layout of a model's folder.
+
+    Raises
+    ------
+    InputError
+        If it is none of ours to load, with what it is.
+    """
+    if (folder / OURS).is_file():
+        read_manifest(folder)
+        return "ours"
+    config = read_config(folder)
+    if "mm_vision_tower" in config:
+        return "original"
+    if config.get("model_type") == "llava" and "text_config" in config:
+        return "hugging_face"
+    raise InputError(
+        f"got a model of type {config.get('model_type')!r}, allowed are LLaVA 1 and 1.5: our own "
+        "checkpoints, model_type llava with a text_config (Hugging Face), or mm_vision_tower (original)",
+        path=folder / "config.json",
+        field="model_type",
+    )
+
+
+def checkpoint_hash(source: str | Path) -> str:
+    """Return a SHA-256 over weights, configuration, tokenizer and seen ids.
+
+    For our own checkpoints from the manifest, without ``training.json``: it holds seconds, and the same
+    training should have the same hash. For those of others over all files of the folder.
+
+    Raises
+    ------
+    InputError
+        If there is no such model.
+    """
+    folder = find_folder(source)
+    if layout_of(folder) == "ours":
+        files: dict[str, Any] = read_manifest(folder)["files"]
+    else:
+        found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        files = {path.name: describe_file(path) for path in found}
+    parts = [f"{name} {files[name]['sha256']}" for name in sorted(files) if name != "training.json"]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def read_seen_ids(source: str | Path) -> frozenset[str]:
+    """Return the ids of all examples that training saw; none for others' checkpoints, which do not say."""
+    folder = find_folder(source)
+    if layout_of(folder) != "ours":
+        return frozenset()
+    return frozenset(json.loads((folder / "seen_ids.json").read_text()))
+
+
+def _load_stock(
+    folder: Path, *, device: torch.device, dtype: torch.dtype, template: str, quantize: Quantize | None
+) -> LlavaBundle:
+    told = read_config(folder)
+    try:
+        config = LlavaConfig.from_dict(told)
+    except (ValueError, TypeError, KeyError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(f"transformers refuses it: {first}", path=folder / "config.json") from None
+    check_config(config, path=folder / "config.json")
+    tokenizer = read_tokenizer(folder)
+    image_id = tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
+    if image_id != config.image_token_id:
+        has = "lacks it" if image_id in (None, tokenizer.unk_token_id) else f"has it as {image_id}"
+        raise InputError(
+            f"config.json says that {IMAGE_TOKEN} is token {config.image_token_id}, the tokenizer {has}",
+            path=folder,
+            field="image_token_index",
+        )
+    try:
+        with quiet():  # what transformers would warn of is told below, in one line
+            stock, info = LlavaForConditionalGeneration.from_pretrained(
+                str(folder),
+                config=config,
+                dtype=dtype,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **quantization(quantize, device=device, dtype=dtype),
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"weights cannot be read: {first}", path=folder) from None
+    _check_loaded(info, folder, stock)
+    about = read_about(folder) if (folder / OURS).is_file() else {}
+    if quantize is None:
+        stock.to(device)
+    return LlavaBundle(
+        model=from_stock(stock, projector=about.get("projector")),
+        tokenizer=tokenizer,
+        image_processor=read_image_processor(folder),
+        template=_template(template),
+    )
+
+
+def _check_loaded(info: dict[str, Any], folder: Path, stock: LlavaForConditionalGeneration) -> None:
+    """Refuse weights that are missing or of another shape, with the first of each."""
+    misfits = sorted(info.get("mismatched_keys", ()))
+    if misfits:
+        name, got, wanted = misfits[0]
+        raise InputError(
+            f"got shape {tuple(got)}, config.json needs {tuple(wanted)} ({len(misfits)} weights do not fit)",
+            path=folder,
+            field=name,
+        )
+    missing = sorted(info.get("missing_keys", ()))
+    if missing:
+        raise InputError(f"the weight is missing ({len(missing)} are)", path=folder, field=missing[0])
+    unexpected = sorted(info.get("unexpected_keys", ()))
+    if unexpected:
+        raise InputError(
+            f"config.json has no place for the weight ({len(unexpected)} are too many)",
+            path=folder,
+            field=unexpected[0],
+        )
+
+
+def _template(name: str) -> Any:
+    if name not in TEMPLATES:
+        raise InputError(f"got {name!r}, allowed are {', '.join(sorted(TEMPLATES))}", field="template")
+    return TEMPLATES[name]

@@ -1,0 +1,128 @@
+"""A model's folder from a path or a hub name, and what can be read off it before any weight is [edge].
+
+Nothing is inferred from a name: a folder is a folder, everything else is asked from the hub's cache and then
+from the hub, through huggingface_hub with its own settings (``HF_HOME``, ``HF_HUB_OFFLINE``, tokens).
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from transformers import (
+    AutoTokenizer,
+    CLIPImageProcessorPil,
+    LlavaImageProcessorPil,
+    PreTrainedTokenizerFast,
+)
+from transformers.image_processing_base import ImageProcessingMixin
+from transformers.utils import logging
+
+from llava_core.checkpoint.bundle import ImageProcessor
+from llava_core.errors import InputError
+
+_UNUSED = ["*.msgpack", "*.h5", "*.ot", "*.onnx", "*.gguf", "original/*", "consolidated*"]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' warnings and progress bars off the terminal inside the block."""
+    verbosity = logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def find_folder(source: str | Path) -> Path:
+    """Return the local folder of a model.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, and no such model in the cache or on the hub.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return path
+    if path.is_absolute() or str(source).startswith(".") or str(source).count("/") != 1:
+        raise InputError("no such folder, and no name of a model on the hub (owner/name)", path=path)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(str(source), ignore_patterns=_UNUSED))
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(f"no such folder, and the hub gives no such model ({first})", path=path) from None
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return ``config.json`` of a model.
+
+    Raises
+    ------
+    InputError
+        If it is missing or broken.
+    """
+    file = folder / "config.json"
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("no config.json: not a model's folder", path=folder) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"got broken JSON ({error})", path=file) from None
+    if not isinstance(config, dict):
+        raise InputError(f"got {type(config).__name__}, allowed is an object", path=file)
+    return config
+
+
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """Return a model's tokenizer.
+
+    Raises
+    ------
+    InputError
+        If there is none, or one that gives no character offsets.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    except (OSError, ValueError, KeyError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(f"got no tokenizer that transformers can read ({first})", path=folder) from None
+    if not tokenizer.is_fast:
+        raise InputError("got a tokenizer without character offsets, allowed is a fast one", path=folder)
+    return tokenizer
+
+
+def read_image_processor(folder: Path) -> ImageProcessor:
+    """Return a model's image preprocessing, done with Pillow.
+
+    Raises
+    ------
+    InputError
+        If there is none, or another one than CLIP's or LLaVA's.
+    """
+    try:
+        told, _ = ImageProcessingMixin.get_image_processor_dict(str(folder))
+    except OSError:
+        raise InputError("no preprocessor_config.json or processor_config.json", path=folder) from None
+    name = str(told.get("image_processor_type") or told.get("feature_extractor_type") or "CLIPImageProcessor")
+    kinds = {"CLIP": CLIPImageProcessorPil, "Llava": LlavaImageProcessorPil}
+    kind = next(
+        (kind for start, kind in kinds.items() if name.startswith((f"{start}Image", f"{start}Feat"))), None
+    )
+    if kind is None:
+        raise InputError(
+            f"got {name!r}, allowed are CLIPImageProcessor and LlavaImageProcessor",
+            path=folder,
+            field="image_processor_type",
+        )
+    made: ImageProcessor = kind.from_dict(told)
+    return made
