@@ -73,3 +73,27 @@ def test_a_pretraining_of_few_steps_makes_a_checkpoint_with_curves(drawn, tiny_s
     assert meta["clip"]["n_steps"] == meta["llm"]["n_steps"] == 4
     assert len(meta["clip"]["loss"]) == len(meta["llm"]["loss"]) == 4
     assert load_checkpoint(path).seen_ids == frozenset()
+
+
+def test_published_hyperparameters_are_those_of_the_scripts():
+    """Rate, batch, epochs of each stage, from the reference repository's scripts and the papers' tables."""
+    published = {
+        "llava_v1_7b": ((2e-3, 128, 1), (2e-5, 32, 3)),
+        "scienceqa_13b": ((2e-3, 128, 1), (2e-5, 32, 12)),
+        "llava_v1_5_7b": ((1e-3, 256, 1), (2e-5, 128, 1)),
+        "llava_v1_5_lora_7b": ((1e-3, 256, 1), (2e-4, 128, 1)),
+    }
+    for name, stages in published.items():
+        recipe = find_recipe(name)
+        for stage, numbers in zip((recipe.align, recipe.finetune), stages, strict=True):
+            assert (stage.optim.lr, stage.batch_size, stage.n_epochs) == numbers
+            assert (stage.optim.weight_decay, stage.optim.warmup_frac, stage.max_tokens) == (0.0, 0.03, 2048)
+            assert stage.optim.betas == (0.9, 0.999)
+        assert recipe.align.template == "plain"
+        assert recipe.parts.projector == ("mlp2x_gelu" if "v1_5" in name else "linear")
+        assert recipe.parts.pad_to_square == ("v1_5" in name)
+        assert name.rsplit("_", 1)[1] in recipe.parts.llm
+    lora = find_recipe("llava_v1_5_lora_7b").finetune
+    assert (lora.lora.rank, lora.lora.alpha, lora.lora.dropout_frac) == (128, 256, 0.05)
+    assert lora.optim.projector_lr == 2e-5
+    assert find_recipe("scienceqa_7b").finetune.prompt == "QCM-LEA"
