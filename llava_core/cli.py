@@ -256,11 +256,12 @@ def _stage_data(
 ) -> "Sequence[Example | Conversation] | ConversationFile":
     from llava_core.data.llava_json import load_conversations
     from llava_core.data.load import load_dataset
+    from llava_core.train.processes import launched
 
     if (data is None) == (chat is None):
         raise InputError("got both or none of --data and --chat, allowed is one", field="data")
     if chat is not None:
-        with _bar(f"read {chat.name}") as tick:
+        with _bar(f"read {chat.name}", hidden=launched()[0] > 0) as tick:
             found = load_conversations(chat, image_root or chat.parent, progress=tick)
         return (
             found.conversations

@@ -25,7 +25,6 @@ from llava_core.train.processes import Place
 from llava_core.train.run_config import RunConfig
 from llava_core.train.stage import StageConfig
 
-GB = 1e9
 SLACK = 1.06
 """Factor for fragmentation."""
 CONTEXT_BYTES = 0.8e9
@@ -56,8 +55,8 @@ class MemoryPlan:
     def told(self) -> str:
         """Return the plan as one line."""
         names = ("frozen", "learning", "copies", "activations", "head")
-        parts = ", ".join(f"{name} {getattr(self, name) / GB:.2f}" for name in names)
-        return f"needs {self.total / GB:.1f} GB per device ({parts})"
+        parts = ", ".join(f"{name} {_size(getattr(self, name))}" for name in names)
+        return f"needs {_size(self.total)} per device ({parts})"
 
 
 def plan_memory(
@@ -134,18 +133,21 @@ def check_memory(
 
     wanted, free = plan(run), free_bytes(here.device)
     if wanted.total <= free:
-        return f"{wanted.told()}, {free / GB:.1f} GB are free"
+        return f"{wanted.told()}, {_size(free)} are free"
     sharded = replace(run, precision="bf16", strategy="fsdp")
     again = replace(sharded, gradient_checkpointing=True)
+    frugal = "bf16, fsdp and gradient checkpointing"
     ways = [
-        ("gradient_checkpointing=true", plan(replace(run, gradient_checkpointing=True))),
-        ("precision=bf16 and strategy=fsdp", plan(sharded)),
-        ("both of these", plan(again)),
-        (f"them and tokens_per_piece={tokens // 4}", plan(again, tokens // 4)),
+        ("gradient checkpointing", plan(replace(run, gradient_checkpointing=True))),
+        ("bf16 and fsdp", plan(sharded)),
+        (frugal, plan(again)),
+        (f"{frugal} with tokens_per_piece={tokens // 4}", plan(again, tokens // 4)),
     ]
-    ways += [(f"them over {n} devices", plan(again, tokens // 4, n)) for n in (2, 4, 8, 16) if n > here.world]
-    help_ = next((f"use {way} ({p.total / GB:.1f} GB), or " for way, p in ways if p.total <= free), "use ")
-    raise InputError(f"{wanted.told()}, {free / GB:.1f} GB are free: {help_}LoRA", field="memory")
+    ways += [
+        (f"{frugal} over {n} devices", plan(again, tokens // 4, n)) for n in (2, 4, 8, 16) if n > here.world
+    ]
+    help_ = next((f"use {way} ({_size(p.total)}), or " for way, p in ways if p.total <= free), "use ")
+    raise InputError(f"{wanted.told()}, {_size(free)} are free: {help_}LoRA", field="memory")
 
 
 def free_bytes(device: torch.device) -> float:
@@ -155,6 +157,10 @@ def free_bytes(device: torch.device) -> float:
     import psutil
 
     return float(psutil.virtual_memory().available)
+
+
+def _size(n_bytes: float) -> str:
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
 
 
 def _count(module: nn.Module, *, learning: bool) -> int:

@@ -111,8 +111,8 @@ def test_a_plan_that_does_not_fit_says_what_would(bundle, drawn, monkeypatch):
     assert "GB are free" in check_memory(bundle.model, rows, config, RunConfig(), here)
     whole = plan_memory(bundle.model, RunConfig(), tokens=0, supervised=0, world=1, on_gpu=False).total
     monkeypatch.setattr(memory_plan, "free_bytes", lambda device: whole * 3)
-    with pytest.raises(InputError, match=r"needs .* GB are free: use .*, or LoRA"):
+    with pytest.raises(InputError, match=r"needs .* MB are free: use .*, or LoRA"):
         check_memory(bundle.model, rows, config, RunConfig(), here)
     monkeypatch.setattr(memory_plan, "free_bytes", lambda device: 1.0)
-    with pytest.raises(InputError, match="GB are free: use LoRA"):
+    with pytest.raises(InputError, match=r"needs .* MB are free: use LoRA"):
         check_memory(bundle.model, rows, config, RunConfig(), here)
