@@ -6,38 +6,47 @@ agrees with the original CLIP, which also resized with PIL. Left out: LLaVA 1.5'
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from transformers import CLIPImageProcessorPil
 
 from llava_core.errors import InputError
 
 
-def read_image(path: Path) -> Image.Image:
-    """Return an image file as RGB; transparency is laid on white.
+def read_image(file: Path | BinaryIO) -> Image.Image:
+    """Return an image file as RGB, upright; transparency is laid on white.
 
     Raises
     ------
     InputError
         If the file is missing or is not an image that Pillow can decode.
     """
+    path = file if isinstance(file, Path) else None
     try:
-        with Image.open(path) as file:
-            if file.mode in ("RGBA", "LA", "P"):
-                rgba = file.convert("RGBA")
-                image = Image.new("RGB", rgba.size, (255, 255, 255))
-                image.paste(rgba, mask=rgba.getchannel("A"))
-                return image
-            return file.convert("RGB")
+        with Image.open(file) as image:
+            return to_rgb(image)
     except FileNotFoundError:
         raise InputError("no such image file", path=path) from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
         raise InputError(
             f"got a file that cannot be read as an image ({error}), allowed is what Pillow reads",
             path=path,
         ) from None
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return an image as RGB, turned as its EXIF orientation says, with transparency laid on white."""
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode not in ("RGBA", "LA", "P"):
+        return image.convert("RGB")
+    rgba = image.convert("RGBA")
+    opaque = Image.new("RGB", rgba.size, (255, 255, 255))
+    opaque.paste(rgba, mask=rgba.getchannel("A"))
+    return opaque
 
 
 def load_pixels(paths: Sequence[Path], image_processor: CLIPImageProcessorPil) -> Tensor:

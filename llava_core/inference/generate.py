@@ -1,13 +1,45 @@
-"""Greedy answers in the model's own words."""
+"""Answers in the model's own words: batches of conversations, or one of them as a stream.
 
-from collections.abc import Callable, Sequence
+Decoding itself is transformers' ``generate``. Batches are padded on the left, and each row has its own span
+and its own random draws, so that the answers do not depend on the batch (up to rounding in half precision).
+Left out: beam search.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Event
 
 import torch
-from transformers import DynamicCache
+from torch import Tensor
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers.generation.streamers import BaseStreamer
 
 from llava_core.checkpoint import LlavaBundle
+from llava_core.data.conversation import Turn, encode, question_turns
 from llava_core.data.example import Example
-from llava_core.inference.logprob import BATCH_SIZE, batch_features, left_padded, prompt_batches
+from llava_core.errors import InputError
+from llava_core.inference.decoding import Decoding, logits_processors
+from llava_core.inference.image_source import ImageSource, open_image
+from llava_core.inference.logprob import BATCH_SIZE, left_padded, shown
+
+_HALF_A_CHARACTER = "\ufffd"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conversation:
+    """Turns that wait for the assistant's answer, and the images they speak of."""
+
+    turns: tuple[Turn, ...]
+    """The last one is human."""
+    images: tuple[ImageSource, ...] = ()
+    """In the order of the turns; as many as the turns' ``n_images`` add up to."""
+
+    def __post_init__(self) -> None:
+        expected = sum(turn.n_images for turn in self.turns if turn.image is not None)
+        if len(self.images) != expected:
+            raise ValueError(f"got {len(self.images)} images, the turns speak of {expected}")
 
 
 def generate_answers(
@@ -18,12 +50,13 @@ def generate_answers(
     batch_size: int = BATCH_SIZE,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
-    """Return the likeliest next token after next token, up to the stop token.
+    """Return the greedy answers to multiple-choice questions.
 
     Parameters
     ----------
     bundle : LlavaBundle
     examples : sequence of Example
+        An example whose image file is missing is asked without an image.
     max_new_tokens : int
     batch_size : int
         Questions per batch; the answers do not depend on it.
@@ -33,53 +66,218 @@ def generate_answers(
     Returns
     -------
     list of str
-        In the order of ``examples``, without the stop token.
+        In the order of ``examples``.
 
     Raises
     ------
     InputError
-        If an image cannot be read.
+        If an image cannot be read, or a question is longer than the language model's span.
     """
-    answers = [""] * len(examples)
-    n_done = 0
-    for rows, prompts in prompt_batches(bundle, examples, batch_size):
-        batch = [examples[row] for row in rows]
-        with torch.inference_mode():
-            texts = _generate_batch(bundle, batch, prompts, max_new_tokens)
-        for row, text in zip(rows, texts, strict=True):
-            answers[row] = text
-        n_done += len(rows)
+    conversations = [question_conversation(example) for example in examples]
+    decoding = Decoding(max_new_tokens=max_new_tokens)
+    return generate(bundle, conversations, decoding, batch_size=batch_size, progress=progress)
+
+
+def question_conversation(example: Example) -> Conversation:
+    """Return a multiple-choice question as it is asked: without an image where the file is missing."""
+    return Conversation(
+        turns=tuple(question_turns(shown(example), answer=None)),
+        images=() if example.image is None else (example.image,),
+    )
+
+
+def generate(
+    bundle: LlavaBundle,
+    conversations: Sequence[Conversation],
+    decoding: Decoding,
+    *,
+    batch_size: int = BATCH_SIZE,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """Return the assistant's next words in each conversation.
+
+    Parameters
+    ----------
+    bundle : LlavaBundle
+    conversations : sequence of Conversation
+        Conversations of similar length share a batch. Images are read when their batch comes.
+    decoding : Decoding
+    batch_size : int
+        Conversations per batch; the answers do not depend on it.
+    progress : callable, optional
+        Called with (conversations done, conversations in all).
+
+    Returns
+    -------
+    list of str
+        In the order of ``conversations``, without stop token or stop text and the space around.
+
+    Raises
+    ------
+    InputError
+        If an image cannot be read, or a conversation is longer than the language model's span.
+    """
+    prompts = [_prompt(bundle, conversation) for conversation in conversations]
+    order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
+    answers = [""] * len(prompts)
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        images = [image for row in rows for image in conversations[row].images]
+        written = _decode(bundle, [prompts[row] for row in rows], images, decoding)
+        for row, tokens in zip(rows, written.tolist(), strict=True):
+            answers[row] = _cut(_text(bundle, tokens), bundle.template.stop_text).strip()
         if progress is not None:
-            progress(n_done, len(examples))
+            progress(start + len(rows), len(order))
     return answers
 
 
-def _generate_batch(
-    bundle: LlavaBundle, batch: Sequence[Example], prompts: Sequence[Sequence[int]], max_new_tokens: int
-) -> list[str]:
+def stream(bundle: LlavaBundle, conversation: Conversation, decoding: Decoding) -> Iterator[str]:
+    """Yield the answer that `generate` returns, piece by piece as it is written.
+
+    The model runs in a thread of its own; closing the iterator stops it at the next token.
+
+    Raises
+    ------
+    InputError
+        If an image cannot be read, or the conversation is longer than the language model's span.
+    """
+    prompt = _prompt(bundle, conversation)
+    streamer, closed = _TokenStreamer(), Event()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(
+            _decode, bundle, [prompt], conversation.images, decoding, streamer=streamer, closed=closed
+        )
+        running.add_done_callback(lambda _: streamer.end())
+        try:
+            yield from _pieces((_text(bundle, tokens) for tokens in streamer), bundle.template.stop_text)
+        finally:
+            closed.set()
+        running.result()
+
+
+def n_context_tokens(bundle: LlavaBundle) -> int:
+    """Return the language model's span: conversation and answer together, tokens."""
+    return int(bundle.model.llm.config.max_position_embeddings)
+
+
+def _prompt(bundle: LlavaBundle, conversation: Conversation) -> tuple[int, ...]:
+    ids = encode(conversation.turns, bundle.tokenizer, bundle.template, bundle.n_image_tokens).input_ids
+    span = n_context_tokens(bundle)
+    if len(ids) >= span:
+        raise InputError(
+            f"got a conversation of {len(ids)} tokens, {bundle.n_image_tokens} of them for each of "
+            f"{len(conversation.images)} images; allowed are fewer than the language model's span of {span}"
+        )
+    return ids
+
+
+@torch.inference_mode()
+def _decode(
+    bundle: LlavaBundle,
+    prompts: Sequence[Sequence[int]],
+    images: Sequence[ImageSource],
+    decoding: Decoding,
+    *,
+    streamer: BaseStreamer | None = None,
+    closed: Event | None = None,
+) -> Tensor:
+    """Return the new tokens, (batch, tokens), filled up with the pad token."""
     model, tokenizer = bundle.model, bundle.tokenizer
-    stop = int(tokenizer.eos_token_id)
-    ids, mask = left_padded(prompts, int(tokenizer.pad_token_id))
-    embeddings = model.embed(ids, batch_features(bundle, batch, blank_image=False))
-    position = (mask.cumsum(1) - 1).clamp(min=0)
-    cache = DynamicCache()
-    done = torch.zeros(len(batch), dtype=torch.bool)
-    written: list[list[int]] = [[] for _ in batch]
-    for _ in range(max_new_tokens):
-        hidden = model.llm.model(
-            inputs_embeds=embeddings,
-            attention_mask=mask,
-            position_ids=position,
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state[:, -1]
-        token = model.llm.lm_head(hidden).argmax(-1)
-        done |= token == stop
-        if bool(done.all()):
-            break
-        for k in (~done).nonzero()[:, 0].tolist():
-            written[k].append(int(token[k]))
-        embeddings = model.llm.get_input_embeddings()(token[:, None])
-        mask = torch.cat([mask, torch.ones(len(batch), 1, dtype=torch.long)], 1)
-        position = position[:, -1:] + 1
-    return [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in written]
+    features = None
+    if images:
+        pictures = [open_image(image) for image in images]
+        pixels: Tensor = bundle.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
+        features = model.vision_features(pixels)
+    ids, mask = (part.to(model.device) for part in left_padded(prompts, bundle.pad_token_id))
+    stop_text = bundle.template.stop_text
+    # Every field that a checkpoint's own generation config could fill in is set here.
+    config = GenerationConfig(
+        max_new_tokens=decoding.max_new_tokens,
+        do_sample=False,
+        num_beams=1,
+        temperature=1.0,
+        top_p=1.0,
+        top_k=50,
+        repetition_penalty=1.0,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=bundle.pad_token_id,
+        stop_strings=[stop_text] if stop_text else None,
+    )
+    written: Tensor = model.llm.generate(
+        inputs_embeds=model.embed(ids, features),
+        attention_mask=mask,
+        generation_config=config,
+        logits_processor=logits_processors(decoding, prompts),
+        stopping_criteria=StoppingCriteriaList(
+            [_EndOfSpan([n_context_tokens(bundle) - len(prompt) for prompt in prompts]), _Closed(closed)]
+        ),
+        tokenizer=tokenizer,
+        streamer=streamer,
+    )
+    return written
+
+
+class _EndOfSpan(StoppingCriteria):
+    """Ends a row that has filled the positions of the language model."""
+
+    def __init__(self, n_left: Sequence[int]) -> None:
+        self.n_left = torch.tensor(n_left)
+
+    def __call__(self, input_ids: Tensor, scores: object, **_: object) -> Tensor:
+        return (input_ids.shape[1] >= self.n_left).to(input_ids.device)
+
+
+class _Closed(StoppingCriteria):
+    """Ends all rows once nobody listens any more."""
+
+    def __init__(self, closed: Event | None) -> None:
+        self.closed = closed
+
+    def __call__(self, input_ids: Tensor, scores: object, **_: object) -> Tensor:
+        is_closed = self.closed is not None and self.closed.is_set()
+        return torch.full((len(input_ids),), is_closed, device=input_ids.device)
+
+
+class _TokenStreamer(BaseStreamer):
+    """Hands the tokens written so far from the model's thread to the reader's."""
+
+    def __init__(self) -> None:
+        self.queue: SimpleQueue[list[int] | None] = SimpleQueue()
+
+    def put(self, value: Tensor) -> None:
+        self.queue.put(value.flatten().tolist())
+
+    def end(self) -> None:
+        self.queue.put(None)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        tokens: list[int] = []
+        while (new := self.queue.get()) is not None:
+            tokens += new
+            yield tokens
+
+
+def _text(bundle: LlavaBundle, tokens: Sequence[int]) -> str:
+    # Cleaning up would change, token by token, what a stream has told already.
+    text: str = bundle.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return text
+
+
+def _cut(text: str, stop_text: str) -> str:
+    return text.partition(stop_text)[0] if stop_text else text
+
+
+def _pieces(texts: Iterator[str], stop_text: str) -> Iterator[str]:
+    """Yield what each longer text adds, less the space around and an end that may become stop text."""
+    n_told, text = 0, ""
+    for written in texts:
+        text = _cut(written, stop_text).strip()
+        ready = text.rstrip(_HALF_A_CHARACTER)
+        for n_signs in range(len(stop_text) - 1, 0, -1):
+            ready = ready.removesuffix(stop_text[:n_signs])
+        ready = ready.rstrip()
+        if len(ready) > n_told:
+            yield ready[n_told:]
+            n_told = len(ready)
+    if len(text) > n_told:
+        yield text[n_told:]
