@@ -1,0 +1,187 @@
+"""LLaVA in a few lines: load, answer one question or many, chat.
+
+    from llava_core import Llava
+
+    llava = Llava.load("checkpoint/finetune")
+    print(llava.answer("What is shown?", "photo.jpg"))
+    for piece in llava.chat().ask("What is shown?", "photo.jpg"):
+        print(piece, end="", flush=True)
+
+Left out: what is measured on a data set, see `llava_core.inference.logprob` and `generate_answers`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from llava_core.checkpoint import LlavaBundle, load_checkpoint
+from llava_core.data.conversation import Turn
+from llava_core.errors import InputError
+from llava_core.inference.decoding import Decoding
+from llava_core.inference.generate import Conversation, generate, stream
+from llava_core.inference.image_source import ImageSource, open_image
+
+GREEDY = Decoding()
+BATCH_SIZE = 8
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Llava:
+    """A trained model that answers.
+
+    Parameters
+    ----------
+    bundle : LlavaBundle
+        From `load_checkpoint`, or what training returned.
+    """
+
+    def __init__(self, bundle: LlavaBundle) -> None:
+        self.bundle = bundle
+
+    @classmethod
+    def load(cls, source: str | Path, *, device: str | None = None, dtype: str | None = None) -> "Llava":
+        """Load a checkpoint.
+
+        Parameters
+        ----------
+        source : str or Path
+            What `load_checkpoint` takes.
+        device : str, optional
+            A device of torch; the first GPU if there is one, else the CPU.
+        dtype : str, optional
+            One of `DTYPES`; bfloat16 on a GPU and float32 elsewhere, if not given.
+
+        Raises
+        ------
+        InputError
+            If there is no such checkpoint, device or precision.
+        """
+        place = _device(device)
+        return cls(load_checkpoint(source, device=str(place), dtype=_dtype(dtype, place)))
+
+    def answer(self, question: str, *images: ImageSource, decoding: Decoding = GREEDY) -> str:
+        """Return the answer to one question about any number of images.
+
+        Parameters
+        ----------
+        question : str
+        *images : str, Path or PIL image
+            Paths, addresses (http, https, data) or images in memory.
+        decoding : Decoding
+            Greedy if not given.
+
+        Raises
+        ------
+        InputError
+            If an image cannot be read, or all is longer than the language model's span.
+        """
+        return self.answer_all([(question, *images)], decoding=decoding)[0]
+
+    def answer_all(
+        self,
+        questions: Sequence[tuple[str, *tuple[ImageSource, ...]]],
+        *,
+        batch_size: int = BATCH_SIZE,
+        decoding: Decoding = GREEDY,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[str]:
+        """Return the answers to many questions, in batches that the answers do not depend on.
+
+        Parameters
+        ----------
+        questions : sequence of tuple
+            Question and its images, as `answer` takes them.
+        batch_size : int
+        decoding : Decoding
+        progress : callable, optional
+            Called with (questions done, questions in all).
+
+        Raises
+        ------
+        InputError
+            As `answer`.
+        """
+        asked = [
+            Conversation(turns=(_human_turn(text, len(images)),), images=tuple(images))
+            for text, *images in questions
+        ]
+        return generate(self.bundle, asked, decoding, batch_size=batch_size, progress=progress)
+
+    def chat(self, *, decoding: Decoding = GREEDY) -> "Chat":
+        """Return a new chat."""
+        return Chat(self.bundle, decoding)
+
+
+class Chat:
+    """A conversation that remembers. Its whole history is read anew for each answer.
+
+    Parameters
+    ----------
+    bundle : LlavaBundle
+    decoding : Decoding
+    """
+
+    def __init__(self, bundle: LlavaBundle, decoding: Decoding) -> None:
+        self.bundle = bundle
+        self.decoding = decoding
+        self.turns: tuple[Turn, ...] = ()
+        self.images: tuple[Image.Image, ...] = ()
+
+    def ask(self, text: str, *images: ImageSource) -> Iterator[str]:
+        """Yield the answer piece by piece.
+
+        Question and answer join the history when the last piece has been taken; an answer that is broken off
+        leaves no trace.
+
+        Parameters
+        ----------
+        text : str
+        *images : str, Path or PIL image
+            Shown before the text.
+
+        Raises
+        ------
+        InputError
+            If an image cannot be read, or the conversation has outgrown the language model's span.
+        """
+        turns = (*self.turns, _human_turn(text, len(images)))
+        shown = (*self.images, *(open_image(image) for image in images))
+        pieces = []
+        for piece in stream(self.bundle, Conversation(turns=turns, images=shown), self.decoding):
+            pieces.append(piece)
+            yield piece
+        self.turns = (*turns, Turn(role="assistant", text="".join(pieces)))
+        self.images = shown
+
+    def reset(self) -> None:
+        """Forget all turns and images."""
+        self.turns, self.images = (), ()
+
+
+def _human_turn(text: str, n_images: int) -> Turn:
+    """Return a question with its images before the text."""
+    if n_images == 0:
+        return Turn(role="human", text=text)
+    return Turn(role="human", text=text, image="first", n_images=n_images)
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        problem = str(error).partition("\n")[0]
+        raise InputError(f"got device {name!r}: {problem}", field="device") from None
+    return device
+
+
+def _dtype(name: str | None, device: torch.device) -> torch.dtype:
+    if name is None:
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if name not in DTYPES:
+        raise InputError(f"got {name!r}, allowed are {', '.join(DTYPES)}", field="dtype")
+    return DTYPES[name]
