@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from llava_core.data.conversation import Conversation
     from llava_core.data.example import Example
     from llava_core.data.llava_json import ConversationFile
+    from llava_core.inference.assistant import Llava
+    from llava_core.inference.decoding import Decoding
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -168,40 +171,106 @@ def extract(
     _done(out)
 
 
-@app.command(epilog="Example: llava answer --checkpoint checkpoint/finetune --data mini --limit 5")
+Checkpoint = Annotated[str, typer.Option(help="Checkpoint: a folder or what else can be loaded.")]
+MaxNewTokens = Annotated[int, typer.Option(help="Longest answer, in tokens.", min=1)]
+Temperature = Annotated[float, typer.Option(help="0 takes the likeliest token; above 0 draws.", min=0.0)]
+TopP = Annotated[float, typer.Option(help="Draw from the likeliest tokens of this share.", min=0.01, max=1.0)]
+DrawSeed = Annotated[int, typer.Option(help="Seed of the draws.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, ...; the GPU if there is one.")]
+Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; bfloat16 on a GPU.")]
+
+
+@app.command(epilog="Example: llava answer --checkpoint checkpoint/finetune --questions q.jsonl")
 def answer(
-    checkpoint: Annotated[Path, typer.Option(help="Checkpoint of stage 2.")],
-    data: Data,
-    part: Annotated[str | None, typer.Option(help="Part of the data set; all if not given.")] = None,
+    checkpoint: Checkpoint,
+    image: Annotated[
+        list[str] | None, typer.Option(help="File or address; several are shown together.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder: ask about each image in it.")] = None,
+    question: Annotated[str | None, typer.Option(help="What to ask about --image or --images.")] = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="JSON lines with question, image (path, address or list), id.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Multiple choice: ScienceQA's layout, .jsonl or .parquet.")
+    ] = None,
+    part: Annotated[str | None, typer.Option(help="Part of --data; all if not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write to; a later run goes on with it.")] = None,
     limit: Limit = None,
+    batch_size: Annotated[int, typer.Option(help="Answers do not depend on it.", min=1)] = 8,
+    max_new_tokens: MaxNewTokens = 512,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    seed: DrawSeed = 0,
+    device: Device = None,
+    dtype: Dtype = None,
 ) -> None:
-    """Answer questions: one JSON line each, with the generated text and the likeliest option."""
-    import json
+    """Answer questions: one JSON line each. On --data also the likeliest option."""
+    from llava_core.inference.answer_file import answer_questions, answered, append_lines, settings_key
+    from llava_core.inference.questions import Question, folder_questions, read_questions
 
-    from llava_core.checkpoint import load_checkpoint
-    from llava_core.data.load import load_dataset
-    from llava_core.inference.generate import generate_answers
-    from llava_core.inference.logprob import option_logprobs
-    from llava_core.inference.parse import parse_answer
+    if data is not None:
+        _only("--data", image=image, images=images, question=question, questions=questions, out=out)
+    elif questions is not None:
+        _only("--questions", image=image, images=images, question=question, part=part)
+        asked = read_questions(questions)
+    elif question is None:
+        raise InputError("got nothing to ask, expected --question, --questions or --data")
+    elif images is not None:
+        _only("--images", image=image, part=part)
+        asked = folder_questions(images, question)
+    else:
+        _only("--question", part=part)
+        asked = [Question(id="1", text=question, images=tuple(image or ()))]
 
-    dataset = load_dataset(data)
-    examples = (dataset.split(part) if part else dataset.examples)[:limit]
-    if not examples:
-        raise _no_part(part, dataset.splits, data)
-    bundle = load_checkpoint(checkpoint)
-    with _bar("score options") as tick:
-        scores = option_logprobs(bundle, examples, progress=tick)
-    with _bar("generate") as tick:
-        texts = generate_answers(bundle, examples, progress=tick)
-    for example, score, text in zip(examples, scores, texts, strict=True):
-        row = {
-            "id": example.id,
-            "text": text,
-            "parsed": parse_answer(text, example.options),
-            "chosen": int(score.mean.argmax()),
-            "mean_logprob": [round(float(value), 4) for value in score.mean],
-        }
-        typer.echo(json.dumps(row))
+    from llava_core.inference.assistant import Llava
+    from llava_core.inference.decoding import Decoding
+
+    decoding = Decoding(max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed)
+    if data is not None:
+        examples = _examples(data, part, limit)
+        _choose(Llava.load(checkpoint, device=device, dtype=dtype), examples, decoding, batch_size)
+        return
+    place = Path(checkpoint).resolve() if Path(checkpoint).exists() else checkpoint
+    key = settings_key({"checkpoint": place, "decoding": decoding, "dtype": dtype})
+    asked = asked[:limit]
+    done = set() if out is None else answered(out, asked, key)
+    asked = [each for each in asked if each.id not in done]
+    if asked:
+        llava = Llava.load(checkpoint, device=device, dtype=dtype)
+        with _bar("answer") as tick:
+            answer_questions(
+                llava,
+                asked,
+                decoding,
+                settings=key,
+                batch_size=batch_size,
+                tell=partial(append_lines, out) if out is not None else _print_lines,
+                progress=tick,
+            )
+    if out is not None:
+        typer.echo(f"{len(asked)} answered, {len(done)} were there already: {out}", err=True)
+
+
+@app.command(epilog="Example: llava chat --checkpoint checkpoint/finetune --image photo.jpg")
+def chat(
+    checkpoint: Checkpoint,
+    image: Annotated[list[str] | None, typer.Option(help="File or address to begin with.")] = None,
+    max_new_tokens: MaxNewTokens = 512,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    seed: DrawSeed = 0,
+    device: Device = None,
+    dtype: Dtype = None,
+) -> None:
+    """Talk about images; /help, once inside, tells how."""
+    from llava_core.inference.assistant import Llava
+    from llava_core.inference.decoding import Decoding
+    from llava_core.inference.terminal import run_chat
+
+    decoding = Decoding(max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed)
+    llava = Llava.load(checkpoint, device=device, dtype=dtype)
+    run_chat(llava.chat(decoding=decoding), image or [], console=Console(), notes=Console(stderr=True))
 
 
 def main() -> None:
@@ -274,6 +343,52 @@ def _stage_data(
     if not examples:
         raise _no_part(part, dataset.splits, data)
     return examples
+
+
+def _only(chosen: str, **others: object) -> None:
+    """Refuse options that the chosen one has no use for."""
+    extra = [f"--{name}" for name, value in others.items() if value]
+    if extra:
+        raise InputError(f"got {' and '.join(extra)} beside {chosen}, which does not go together")
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+
+
+def _examples(data: Path, part: str | None, limit: int | None) -> "Sequence[Example]":
+    from llava_core.data.load import load_dataset
+
+    dataset = load_dataset(data)
+    examples = (dataset.split(part) if part else dataset.examples)[:limit]
+    if not examples:
+        raise _no_part(part, dataset.splits, data)
+    return examples
+
+
+def _choose(llava: "Llava", examples: Sequence["Example"], decoding: "Decoding", batch_size: int) -> None:
+    """Print what the model says to multiple-choice questions and which option it finds likeliest."""
+    import json
+
+    from llava_core.inference.generate import generate, question_conversation
+    from llava_core.inference.logprob import option_logprobs
+    from llava_core.inference.parse import parse_answer
+
+    with _bar("score options") as tick:
+        scores = option_logprobs(llava.bundle, examples, batch_size=batch_size, progress=tick)
+    asked = [question_conversation(example) for example in examples]
+    with _bar("generate") as tick:
+        texts = generate(llava.bundle, asked, decoding, batch_size=batch_size, progress=tick)
+    for example, score, text in zip(examples, scores, texts, strict=True):
+        row = {
+            "id": example.id,
+            "text": text,
+            "parsed": parse_answer(text, example.options),
+            "chosen": int(score.mean.argmax()),
+            "mean_logprob": [round(float(value), 4) for value in score.mean],
+        }
+        typer.echo(json.dumps(row))
 
 
 def _no_part(part: str | None, splits: Iterable[str], data: Path) -> InputError:

@@ -165,8 +165,9 @@ def _prompt(bundle: LlavaBundle, conversation: Conversation) -> tuple[int, ...]:
     span = n_context_tokens(bundle)
     if len(ids) >= span:
         raise InputError(
-            f"got a conversation of {len(ids)} tokens, {bundle.n_image_tokens} of them for each of "
-            f"{len(conversation.images)} images; allowed are fewer than the language model's span of {span}"
+            f"got a conversation of {len(ids)} tokens, {bundle.n_image_tokens} for each of its "
+            f"{len(conversation.images)} images; allowed are fewer than the language model's span of {span}: "
+            "begin a new one, or ask with fewer images or words"
         )
     return ids
 

@@ -92,3 +92,13 @@ def bundle(tiny_sizes, tiny_tokenizer):
     from llava_core.train.pretrain import tiny_bundle
 
     return tiny_bundle(tiny_sizes, tiny_tokenizer, seed=0)
+
+
+@pytest.fixture
+def lively_bundle(bundle):
+    """The same with layers that outweigh the embeddings: what it writes depends on what it is shown."""
+    for part in (bundle.model.llm.model.layers, bundle.model.projector):
+        for weight in part.parameters():
+            if weight.dim() == 2:
+                weight.data *= 8
+    return bundle

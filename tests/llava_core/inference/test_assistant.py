@@ -17,6 +17,11 @@ from llava_core.inference.generate import Conversation, generate
 SIX = Decoding(max_new_tokens=6)
 
 
+@pytest.fixture
+def bundle(lively_bundle):
+    return lively_bundle
+
+
 def test_llava_is_at_hand_and_its_package_imports_no_torch() -> None:
     assert llava_core.Llava is Llava
     with pytest.raises(AttributeError, match="no attribute 'Lava'"):
