@@ -53,7 +53,7 @@ def adapters(
     if settings is None:
         yield
         return
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig, LoraModel
 
     config = LoraConfig(
         r=settings.rank,
@@ -63,7 +63,7 @@ def adapters(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        wrapped = get_peft_model(llm, config)
+        wrapped = LoraModel(llm, config, "default")
     yield
     if merge:
         wrapped.merge_and_unload()
