@@ -8,6 +8,7 @@ kernel of torch does all conversations (``varlen_attn``), elsewhere each is one 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,20 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 NAME = "llava_packed"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Borders:
+    """Where the conversations of a packed row begin and end.
+
+    One object, so that compiled layers hand it on without looking inside: they would otherwise be compiled
+    anew for every row.
+    """
+
+    ends: Tensor
+    """(conversations + 1,) int32, 0 and where each conversation ends, on the device of the row."""
+    lengths: tuple[int, ...]
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def packed_attention(
     module: nn.Module,
     query: Tensor,
@@ -26,9 +41,7 @@ def packed_attention(
     scaling: float | None = None,
     dropout: float = 0.0,
     *,
-    cu_seq_lens_q: Tensor,
-    max_length_q: int,
-    lengths: tuple[int, ...],
+    borders: Borders,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Return causal attention inside each conversation of a packed row, as transformers calls for it.
@@ -45,12 +58,7 @@ def packed_attention(
         Factor on the scores.
     dropout : float
         Not supported above 0.
-    cu_seq_lens_q : Tensor
-        (conversations + 1,) int32, the borders, on the device of ``query``.
-    max_length_q : int
-        Length of the longest conversation.
-    lengths : tuple of int
-        Lengths of the conversations, the same as the borders tell.
+    borders : Borders
 
     Returns
     -------
@@ -62,21 +70,22 @@ def packed_attention(
     if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16):
         from torch.nn.attention.varlen import varlen_attn
 
+        longest = max(borders.lengths)
         output = varlen_attn(
             query[0].transpose(0, 1).contiguous(),
             key[0].transpose(0, 1).contiguous(),
             value[0].transpose(0, 1).contiguous(),
-            cu_seq_lens_q,
-            cu_seq_lens_q,
-            max_length_q,
-            max_length_q,
+            borders.ends,
+            borders.ends,
+            longest,
+            longest,
             scale=scaling,
             window_size=(-1, 0),
             enable_gqa=grouped,
         )
         assert isinstance(output, Tensor), "without aux there is the output alone"
         return output[None], None
-    cut = [torch.split(tensor, list(lengths), 2) for tensor in (query, key, value)]
+    cut = [torch.split(tensor, list(borders.lengths), 2) for tensor in (query, key, value)]
     parts = [
         nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=grouped)
         for q, k, v in zip(*cut, strict=True)
@@ -105,11 +114,9 @@ def packed(llm: PreTrainedModel) -> Iterator[None]:
 
 def pack_arguments(lengths: tuple[int, ...], device: torch.device) -> dict[str, Any]:
     """Return what a language model needs beside the ids to read a packed row of these conversations."""
-    borders = torch.tensor([0, *lengths]).cumsum(0).to(torch.int32)
+    ends = torch.tensor([0, *lengths]).cumsum(0).to(torch.int32)
     positions = torch.cat([torch.arange(length) for length in lengths])
     return {
         "position_ids": positions[None].to(device, non_blocking=True),
-        "cu_seq_lens_q": borders.to(device, non_blocking=True),
-        "max_length_q": max(lengths),
-        "lengths": lengths,
+        "borders": Borders(ends=ends.to(device, non_blocking=True), lengths=lengths),
     }
