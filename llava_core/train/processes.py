@@ -196,10 +196,12 @@ def set_whole(target: Tensor, value: Tensor) -> None:
 
 def gather(model: LlavaModel, here: Place) -> None:
     """Put whole weights on the CPU in place of the shares, in the first process only."""
-    gathered: dict[int, nn.Parameter] = {}  # tied weights stay one
+    gathered: dict[int, nn.Parameter | None] = {}  # tied weights stay one
     for module in model.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             if id(parameter) not in gathered:
-                gathered[id(parameter)] = nn.Parameter(whole(parameter), parameter.requires_grad)
+                full = whole(parameter)
+                kept = nn.Parameter(full, parameter.requires_grad) if here.is_first else None
+                gathered[id(parameter)] = kept
             if here.is_first:
                 setattr(module, name, gathered[id(parameter)])

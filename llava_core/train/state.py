@@ -12,11 +12,13 @@ weights are not part of it: they come from the checkpoint that the stage started
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from llava_core.train.loop import Trace
@@ -92,13 +94,17 @@ def load_state(
         about = json.loads((path / "state.json").read_text())
         if about["inputs"] != inputs:
             continue
-        stored: dict[str, Tensor] = {}
-        for file in sorted(path.glob("weights-*.safetensors")):
-            stored |= load_file(file)
-        _make_moments(optimizer)
-        for name, tensor in list(_tensors(model, optimizer)):
-            if name in stored:
-                set_whole(tensor, stored[name])
+        with ExitStack() as stack:
+            # Read tensor by tensor: every process does this, and none needs all of it at once.
+            files = [
+                stack.enter_context(safe_open(file, framework="pt"))
+                for file in sorted(path.glob("weights-*.safetensors"))
+            ]
+            stored = {name: file for file in files for name in file.keys()}  # noqa: SIM118 - no mapping
+            _make_moments(optimizer)
+            for name, tensor in list(_tensors(model, optimizer)):
+                if name in stored:
+                    set_whole(tensor, stored[name].get_tensor(name))
         for name, parameter in model.named_parameters():
             # What had no gradient up to then, a projector before the first image, has no moments.
             if parameter in optimizer.state and f"{name}|step" not in stored:
