@@ -377,7 +377,7 @@ def _choose(llava: "Llava", examples: Sequence["Example"], decoding: "Decoding",
 
     with _bar("score options") as tick:
         scores = option_logprobs(llava.bundle, examples, batch_size=batch_size, progress=tick)
-    asked = [question_conversation(example) for example in examples]
+    asked = [question_conversation(llava.bundle, example) for example in examples]
     with _bar("generate") as tick:
         texts = generate(llava.bundle, asked, decoding, batch_size=batch_size, progress=tick)
     for example, score, text in zip(examples, scores, texts, strict=True):

@@ -33,6 +33,8 @@ class Prompt:
     """For each option, the assistant's words whose log-likelihood speaks for it."""
     image_position: Literal["first", "last"] = "first"
     """Where the image stands beside the words, as the model sees it."""
+    n_answer_tokens: int = 16
+    """Room for an answer, tokens."""
 
 
 def prompted_turns(
@@ -151,6 +153,7 @@ PROMPTS = {
             ask=_qcm,
             answer=_lea,
             scored=lambda example: tuple(f"The answer is {letter}." for letter in _letters(example)),
+            n_answer_tokens=1024,
         ),
         Prompt(
             name="CQM-A",

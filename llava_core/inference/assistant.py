@@ -13,19 +13,17 @@ Left out: what is measured on a data set, see `llava_core.inference.logprob` and
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import torch
 from PIL import Image
 
 from llava_core.checkpoint import LlavaBundle, load_checkpoint
 from llava_core.data.conversation import Turn
-from llava_core.errors import InputError
 from llava_core.inference.decoding import Decoding
 from llava_core.inference.generate import Conversation, generate, stream
 from llava_core.inference.image_source import ImageSource, open_image
+from llava_core.inference.place import choose_place
 
 GREEDY = Decoding()
 BATCH_SIZE = 8
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Llava:
@@ -51,15 +49,15 @@ class Llava:
         device : str, optional
             A device of torch; the first GPU if there is one, else the CPU.
         dtype : str, optional
-            One of `DTYPES`; bfloat16 on a GPU and float32 elsewhere, if not given.
+            Of `llava_core.inference.place.DTYPES`; bfloat16 on a GPU and float32 elsewhere, if not given.
 
         Raises
         ------
         InputError
             If there is no such checkpoint, device or precision.
         """
-        place = _device(device)
-        return cls(load_checkpoint(source, device=str(place), dtype=_dtype(dtype, place)))
+        place, precision = choose_place(device, dtype)
+        return cls(load_checkpoint(source, device=str(place), dtype=precision))
 
     def answer(self, question: str, *images: ImageSource, decoding: Decoding = GREEDY) -> str:
         """Return the answer to one question about any number of images.
@@ -165,23 +163,3 @@ def _human_turn(text: str, n_images: int) -> Turn:
     if n_images == 0:
         return Turn(role="human", text=text)
     return Turn(role="human", text=text, image="first", n_images=n_images)
-
-
-def _device(name: str | None) -> torch.device:
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        problem = str(error).partition("\n")[0]
-        raise InputError(f"got device {name!r}: {problem}", field="device") from None
-    return device
-
-
-def _dtype(name: str | None, device: torch.device) -> torch.dtype:
-    if name is None:
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    if name not in DTYPES:
-        raise InputError(f"got {name!r}, allowed are {', '.join(DTYPES)}", field="dtype")
-    return DTYPES[name]

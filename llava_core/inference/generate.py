@@ -17,12 +17,12 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 from transformers.generation.streamers import BaseStreamer
 
 from llava_core.checkpoint import LlavaBundle
-from llava_core.data.conversation import Turn, encode, question_turns
+from llava_core.data.conversation import Turn, encode
 from llava_core.data.example import Example
 from llava_core.errors import InputError
+from llava_core.inference.asking import BATCH_SIZE, Vision, left_padded, question_turns
 from llava_core.inference.decoding import Decoding, logits_processors
 from llava_core.inference.image_source import ImageSource, open_image
-from llava_core.inference.logprob import BATCH_SIZE, left_padded, shown
 
 _HALF_A_CHARACTER = "\ufffd"
 
@@ -73,15 +73,15 @@ def generate_answers(
     InputError
         If an image cannot be read, or a question is longer than the language model's span.
     """
-    conversations = [question_conversation(example) for example in examples]
+    conversations = [question_conversation(bundle, example) for example in examples]
     decoding = Decoding(max_new_tokens=max_new_tokens)
     return generate(bundle, conversations, decoding, batch_size=batch_size, progress=progress)
 
 
-def question_conversation(example: Example) -> Conversation:
-    """Return a multiple-choice question as it is asked: without an image where the file is missing."""
+def question_conversation(bundle: LlavaBundle, example: Example) -> Conversation:
+    """Return a multiple-choice question as a model is asked: without an image where the file is missing."""
     return Conversation(
-        turns=tuple(question_turns(shown(example), answer=None)),
+        turns=tuple(question_turns(bundle, example)),
         images=() if example.image is None else (example.image,),
     )
 
@@ -92,6 +92,7 @@ def generate(
     decoding: Decoding,
     *,
     batch_size: int = BATCH_SIZE,
+    vision: Vision | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
     """Return the assistant's next words in each conversation.
@@ -104,6 +105,8 @@ def generate(
     decoding : Decoding
     batch_size : int
         Conversations per batch; the answers do not depend on it.
+    vision : callable, optional
+        Gives patch features of the images; they are read and go through the tower here, if not given.
     progress : callable, optional
         Called with (conversations done, conversations in all).
 
@@ -123,7 +126,7 @@ def generate(
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         images = [image for row in rows for image in conversations[row].images]
-        written = _decode(bundle, [prompts[row] for row in rows], images, decoding)
+        written = _decode(bundle, [prompts[row] for row in rows], images, decoding, vision=vision)
         for row, tokens in zip(rows, written.tolist(), strict=True):
             answers[row] = _cut(_text(bundle, tokens), bundle.template.stop_text).strip()
         if progress is not None:
@@ -179,13 +182,16 @@ def _decode(
     images: Sequence[ImageSource],
     decoding: Decoding,
     *,
+    vision: Vision | None = None,
     streamer: BaseStreamer | None = None,
     closed: Event | None = None,
 ) -> Tensor:
     """Return the new tokens, (batch, tokens), filled up with the pad token."""
     model, tokenizer = bundle.model, bundle.tokenizer
     features = None
-    if images:
+    if images and vision is not None:
+        features = vision(images)
+    elif images:
         pictures = [open_image(image) for image in images]
         pixels: Tensor = bundle.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
         features = model.vision_features(pixels)

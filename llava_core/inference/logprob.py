@@ -1,13 +1,15 @@
 """Log-likelihoods of the options of a question.
 
 The prompt (system message, image, question, listed options) runs once per question; its keys and values are
-then shared by all options. What is scored is the option's text and the stop token after it, so that an option
-that begins like another is not favoured for being shorter. Natural logarithms; `mean` divides by the number
-of scored tokens, which is the length normalisation that answers are chosen by.
+then shared by all options. What is scored is what training would supervise of the option as an answer: its
+text and the stop token after it, so that an option that begins like another is not favoured for being
+shorter. Natural logarithms; `mean` divides by the number of scored tokens, which is the length normalisation
+that answers are chosen by.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,11 +18,17 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from llava_core.checkpoint import LlavaBundle
-from llava_core.data.conversation import encode, question_turns
 from llava_core.data.example import Example
 from llava_core.data.images import blank_pixels, load_pixels
-
-BATCH_SIZE = 48
+from llava_core.inference.asking import (
+    BATCH_SIZE,
+    Asked,
+    Vision,
+    ask,
+    left_padded,
+    question_batches,
+    run_batches,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -54,7 +62,7 @@ def option_logprobs(
     examples : sequence of Example
         An example whose image file is missing is asked without an image.
     batch_size : int
-        Questions per batch; the scores do not depend on it.
+        Questions per batch at most; the scores do not depend on it (but for rounding).
     blank_image : bool
         Show a white image in place of each image.
     layers : sequence of int
@@ -70,138 +78,121 @@ def option_logprobs(
     Raises
     ------
     InputError
-        If an image cannot be read.
+        If an image cannot be read, or a question is longer than the language model's span.
     """
-    found: list[OptionLogprobs | None] = [None] * len(examples)
-    n_done = 0
-    for rows, prompts in prompt_batches(bundle, examples, batch_size):
-        batch = [examples[row] for row in rows]
-        with torch.inference_mode():
-            scores = _score_batch(bundle, batch, prompts, blank_image=blank_image, layers=layers)
-        for row, score in zip(rows, scores, strict=True):
-            found[row] = score
-        n_done += len(rows)
+    asked = [ask(bundle, example) for example in examples]
+    vision = blank_vision(bundle) if blank_image else file_vision(bundle)
+    found: dict[int, OptionLogprobs] = {}
+
+    def run(rows: Sequence[int]) -> None:
+        images = [image for row in rows if (image := examples[row].image) is not None]
+        scores = score_batch(bundle, [asked[row] for row in rows], images, vision=vision, layers=layers)
+        found.update(zip(rows, scores, strict=True))
+
+    def tell(n_done: int) -> None:
         if progress is not None:
             progress(n_done, len(examples))
-    return [score for score in found if score is not None]
+
+    run_batches(question_batches(bundle, asked, batch_size=batch_size), run, progress=tell)
+    return [found[row] for row in range(len(examples))]
 
 
-def prompt_batches(
-    bundle: LlavaBundle, examples: Sequence[Example], batch_size: int
-) -> Iterator[tuple[list[int], list[list[int]]]]:
-    """Yield positions and prompt ids of examples, prompts of similar length together."""
-    prompts = [
-        list(
-            encode(
-                question_turns(shown(example), answer=None),
-                bundle.tokenizer,
-                bundle.template,
-                bundle.n_image_tokens,
-            ).input_ids
-        )
-        for example in examples
-    ]
-    order = sorted(range(len(examples)), key=lambda row: len(prompts[row]))
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        yield rows, [prompts[row] for row in rows]
+def file_vision(bundle: LlavaBundle) -> Vision:
+    """Return the source of patch features that decodes the files and runs the tower."""
+    return lambda images: bundle.model.vision_features(load_pixels(images, bundle.image_processor))
 
 
-def shown(example: Example) -> Example:
-    """Return the example as it can be asked: without an image where the file is missing."""
-    return replace(example, has_image=example.image is not None)
+def blank_vision(bundle: LlavaBundle) -> Vision:
+    """Return the source of patch features of a white image, whatever the file."""
+    white = bundle.model.vision_features(blank_pixels(1, bundle.image_processor))
+    return lambda images: white.expand(len(images), -1, -1)
 
 
-def left_padded(rows: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Tensor, Tensor]:
-    """Return ids and mask, (batch, tokens), padded on the left."""
-    width = max(len(row) for row in rows)
-    ids = torch.full((len(rows), width), pad_token_id)
-    mask = torch.zeros(len(rows), width, dtype=torch.long)
-    for k, row in enumerate(rows):
-        ids[k, width - len(row) :] = torch.tensor(row)
-        mask[k, width - len(row) :] = 1
-    return ids, mask
-
-
-def batch_features(bundle: LlavaBundle, batch: Sequence[Example], *, blank_image: bool) -> Tensor | None:
-    """Return patch features of the images of a batch, in order; None where there is no image."""
-    paths = [example.image for example in batch if example.image is not None]
-    if not paths:
-        return None
-    pixels = (
-        blank_pixels(1, bundle.image_processor) if blank_image else load_pixels(paths, bundle.image_processor)
-    )
-    features = bundle.model.vision_features(pixels)
-    return features.expand(len(paths), -1, -1) if blank_image else features
-
-
-def _score_batch(
+@torch.inference_mode()
+def score_batch(
     bundle: LlavaBundle,
-    batch: Sequence[Example],
-    prompts: Sequence[Sequence[int]],
+    asked: Sequence[Asked],
+    images: Sequence[Path],
     *,
-    blank_image: bool,
+    vision: Vision,
     layers: Sequence[int],
 ) -> list[OptionLogprobs]:
-    model, pad = bundle.model, bundle.pad_token_id
-    ids, mask = left_padded(prompts, pad)
-    features = batch_features(bundle, batch, blank_image=blank_image)
+    """Score the options of one batch of questions.
+
+    Parameters
+    ----------
+    bundle : LlavaBundle
+    asked : sequence of Asked
+    images : sequence of Path
+        Image files of the questions that have one, in their order.
+    vision : callable
+        Gives their patch features.
+    layers : sequence of int
+        As for `option_logprobs`.
+    """
+    model, device = bundle.model, bundle.model.device
+    ids, mask = (part.to(device) for part in left_padded([a.prompt_ids for a in asked], bundle.pad_token_id))
+    sizes = [len(question.option_ids) for question in asked]
+    options = [option for question in asked for option in question.option_ids]
+    owner = torch.repeat_interleave(torch.arange(len(asked)), torch.tensor(sizes)).to(device)
+    option_ids, option_mask = (part.to(device) for part in _right_padded(options, bundle.pad_token_id))
+    lengths = option_mask.sum(1)
+    at = torch.arange(len(options), device=device)
+    # Of a single token nothing is read: its state is the prompt's last.
+    from_prompt = bool(layers) and min(map(len, options)) == 1
+
     cache = DynamicCache()
     prompt = model.llm.model(
-        inputs_embeds=model.embed(ids, features),
+        inputs_embeds=model.embed(ids, vision(images) if images else None),
         attention_mask=mask,
         position_ids=(mask.cumsum(1) - 1).clamp(min=0),
         past_key_values=cache,
         use_cache=True,
-    ).last_hidden_state[:, -1]
-
-    sizes = [len(example.options) for example in batch]
-    owner = torch.repeat_interleave(torch.arange(len(batch)), torch.tensor(sizes))
-    options = [_option_ids(bundle, option) for example in batch for option in example.options]
-    width = max(len(option) for option in options)
-    option_ids = torch.full((len(options), width), pad)
-    option_mask = torch.zeros(len(options), width, dtype=torch.long)
-    for k, option in enumerate(options):
-        option_ids[k, : len(option)] = torch.tensor(option)
-        option_mask[k, : len(option)] = 1
+        output_hidden_states=from_prompt,
+    )
     cache.batch_select_indices(owner)
-    # The stop token is predicted, never read.
+    # An option's last token, as a rule the stop token, is predicted and never read.
     read = option_mask.clone()
-    lengths = option_mask.sum(1)
-    read[torch.arange(len(options)), lengths - 1] = 0
+    read[at, lengths - 1] = 0
     output = model.llm.model(
         inputs_embeds=model.llm.get_input_embeddings()(option_ids),
         attention_mask=torch.cat([mask[owner], read], 1),
-        position_ids=mask[owner].sum(1, keepdim=True) + torch.arange(width),
+        position_ids=mask[owner].sum(1, keepdim=True) + torch.arange(option_ids.shape[1], device=device),
         past_key_values=cache,
         use_cache=True,
         output_hidden_states=bool(layers),
     )
-    states = torch.cat([prompt[owner][:, None], output.last_hidden_state[:, :-1]], 1)
+    states = torch.cat([prompt.last_hidden_state[:, -1][owner][:, None], output.last_hidden_state[:, :-1]], 1)
     logprob = model.llm.lm_head(states).float().log_softmax(-1)
     token = logprob.gather(2, option_ids[..., None])[..., 0] * option_mask
-    total, n_tokens = token.sum(1), lengths
+    total = token.sum(1)
     kept = None
     if layers:
-        last = lengths - 2
-        at = torch.arange(len(options))
-        kept = torch.stack([output.hidden_states[layer][at, last] for layer in layers], 1).float().numpy()
-    results, start = [], 0
-    for size in sizes:
-        part = slice(start, start + size)
-        results.append(
-            OptionLogprobs(
-                sum=total[part].numpy().astype(np.float32),
-                mean=(total[part] / n_tokens[part]).numpy().astype(np.float32),
-                n_tokens=n_tokens[part].numpy(),
-                hidden=None if kept is None else kept[part],
-            )
+        last = (lengths - 2).clamp(min=0)
+        picked = torch.stack([output.hidden_states[layer][at, last] for layer in layers], 1)
+        if from_prompt:
+            ends = torch.stack([prompt.hidden_states[layer][:, -1] for layer in layers], 1)
+            picked = torch.where((lengths == 1)[:, None, None], ends[owner], picked)
+        kept = picked.float().cpu().numpy()
+    sums, means, n_tokens = (part.cpu().numpy() for part in (total, total / lengths, lengths))
+    ends_at = np.cumsum(sizes)
+    return [
+        OptionLogprobs(
+            sum=sums[part],
+            mean=means[part],
+            n_tokens=n_tokens[part],
+            hidden=None if kept is None else kept[part],
         )
-        start += size
-    return results
+        for part in (slice(end - size, end) for end, size in zip(ends_at, sizes, strict=True))
+    ]
 
 
-def _option_ids(bundle: LlavaBundle, option: str) -> list[int]:
-    """Return the ids of an answer as `encode` makes them: a leading space, the stop token at the end."""
-    words = bundle.tokenizer.encode(f" {option}", add_special_tokens=False, split_special_tokens=True)
-    return [*words, int(bundle.tokenizer.eos_token_id)]
+def _right_padded(rows: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Tensor, Tensor]:
+    """Return ids and mask, (rows, tokens), padded on the right."""
+    width = max(len(row) for row in rows)
+    ids = torch.full((len(rows), width), pad_token_id)
+    mask = torch.zeros(len(rows), width, dtype=torch.long)
+    for k, row in enumerate(rows):
+        ids[k, : len(row)] = torch.tensor(row)
+        mask[k, : len(row)] = 1
+    return ids, mask

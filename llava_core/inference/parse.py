@@ -49,6 +49,11 @@ def parse_letter(text: str, n_options: int) -> int:
     return index if index < n_options else UNPARSED
 
 
+def parse_reply(text: str, options: Sequence[str], *, prompt: str) -> int:
+    """Return the option that a reply to a prompt of `llava_core.data.prompts.PROMPTS` names, -1 for none."""
+    return parse_answer(text, options) if prompt == "option_texts" else parse_letter(text, len(options))
+
+
 def parse_answer(text: str, options: Sequence[str]) -> int:
     """Return the option that a generated text names by its words, -1 where it names none or several.
 
