@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -33,6 +33,8 @@ Part = Annotated[str, typer.Option(help="Part of the data set.")]
 Seed = Annotated[int, typer.Option(help="Seed.")]
 Limit = Annotated[int | None, typer.Option(help="Use the first so many questions only.", min=1)]
 Tick = Callable[[int, int], None]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, ...; the GPU if there is one.")]
+Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; bfloat16 on a GPU.")]
 StageData = Annotated[
     Path | None,
     typer.Option("--data", help="Questions: folder in ScienceQA's layout, or a .jsonl or .parquet file."),
@@ -148,27 +150,63 @@ def convert(
     _done(out)
 
 
-@app.command(epilog="Example: llava extract --checkpoint checkpoint/finetune --data mini --out store")
+@app.command(
+    epilog="Example: llava extract --checkpoint checkpoint/finetune --data mini --out store\n\n"
+    "On 4 GPUs: torchrun --nproc-per-node 4 --no-python llava extract --checkpoint "
+    "llava-hf/llava-1.5-7b-hf --data SCIENCEQA --out store\n\n"
+    "By hand, on as many machines: llava extract --shard 0/4 ... to --shard 3/4 ..."
+)
 def extract(
-    checkpoint: Annotated[Path, typer.Option(help="Checkpoint of stage 2.")],
+    checkpoint: Annotated[str, typer.Option(help="LLaVA in any layout, folder or hub name.")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the feature store.")],
     part: Annotated[str | None, typer.Option(help="Part of the data set; all if not given.")] = None,
-    stage1: Annotated[Path | None, typer.Option(help="Checkpoint of stage 1, for its projector.")] = None,
+    stage1: Annotated[str | None, typer.Option(help="Checkpoint of stage 1, for its projector.")] = None,
+    clip: Annotated[
+        str | None,
+        typer.Option(help="CLIP for the text tower that the checkpoint lacks, folder or hub name."),
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            help="Hidden states to keep: 0 the embeddings, -1 the last layer's.", show_default="-3,-1"
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="Which share this process does: 0/4 to 3/4; else torchrun's.")
+    ] = None,
+    device: Device = None,
+    dtype: Dtype = None,
     limit: Limit = None,
 ) -> None:
-    """Write CLIP, projector and language-model features into a store."""
-    from llava_core.data.load import load_dataset
-    from llava_core.features.extract import extract_features
+    """Write CLIP, projector and language-model features into a store.
 
+    A process that was killed goes on where it was. Of several, the last one to end joins what they made.
+    """
+    from llava_core.data.load import load_dataset
+    from llava_core.features.extract import LAYERS, extract_features
+    from llava_core.inference.place import choose_place
+    from llava_core.settings import parse_value
+    from llava_core.train.processes import launched
+
+    rank, world, local_rank = launched()
+    share = (rank, world) if shard is None else _share(shard)
+    kept: Any = LAYERS if layers is None else parse_value(tuple[int, ...], layers, name="layers")
+    place, precision = choose_place(device, dtype, local_rank=local_rank)
     dataset = load_dataset(data)
     examples = (dataset.split(part) if part else dataset.examples)[:limit]
     if not examples:
         raise _no_part(part, dataset.splits, data)
     checkpoints = {"finetune": checkpoint, **({"align": stage1} if stage1 else {})}
-    with _bar("extract features") as tick:
-        extract_features(checkpoints, examples, out, data_fingerprint=dataset.fingerprint, progress=tick)
-    _done(out)
+    with _bar("extract features", hidden=rank > 0) as tick:
+        written = extract_features(
+            checkpoints, examples, out, data_fingerprint=dataset.fingerprint, device=place, dtype=precision,
+            clip=clip, layers=kept, shard=share, progress=tick,
+        )  # fmt: skip
+    if written is None:
+        typer.echo(f"share {share[0]}/{share[1]} is done; the last process to end joins them all: {out}")
+    elif rank == 0 or shard is not None:
+        _done(out)
 
 
 Checkpoint = Annotated[str, typer.Option(help="Checkpoint: a folder or what else can be loaded.")]
@@ -176,8 +214,6 @@ MaxNewTokens = Annotated[int, typer.Option(help="Longest answer, in tokens.", mi
 Temperature = Annotated[float, typer.Option(help="0 takes the likeliest token; above 0 draws.", min=0.0)]
 TopP = Annotated[float, typer.Option(help="Draw from the likeliest tokens of this share.", min=0.01, max=1.0)]
 DrawSeed = Annotated[int, typer.Option(help="Seed of the draws.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, ...; the GPU if there is one.")]
-Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; bfloat16 on a GPU.")]
 
 
 @app.command(epilog="Example: llava answer --checkpoint checkpoint/finetune --questions q.jsonl")
@@ -389,6 +425,16 @@ def _choose(llava: "Llava", examples: Sequence["Example"], decoding: "Decoding",
             "mean_logprob": [round(float(value), 4) for value in score.mean],
         }
         typer.echo(json.dumps(row))
+
+
+def _share(text: str) -> tuple[int, int]:
+    """Return the number of a share and how many there are."""
+    number, slash, n_shares = text.partition("/")
+    if not (slash and number.isdecimal() and n_shares.isdecimal() and int(number) < int(n_shares)):
+        raise InputError(
+            f"got {text!r}, allowed are 0/4, 1/4 ... for the shares of 4 processes", field="shard"
+        )
+    return int(number), int(n_shares)
 
 
 def _no_part(part: str | None, splits: Iterable[str], data: Path) -> InputError:

@@ -12,6 +12,7 @@ by `llava_core.checkpoint.join`.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -137,13 +138,15 @@ def checkpoint_hash(source: str | Path) -> str:
         If there is no such model.
     """
     folder = find_folder(source)
-    if layout_of(folder) == "ours":
-        files: dict[str, Any] = read_manifest(folder)["files"]
-    else:
-        found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-        files = {path.name: describe_file(path) for path in found}
-    parts = [f"{name} {files[name]['sha256']}" for name in sorted(files) if name != "training.json"]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    if layout_of(folder) != "ours":
+        return folder_hash(folder)
+    return _files_hash(read_manifest(folder)["files"])
+
+
+def folder_hash(folder: Path) -> str:
+    """Return a SHA-256 over all files of a model's folder."""
+    found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return _files_hash({path.name: describe_file(path) for path in found})
 
 
 def read_seen_ids(source: str | Path) -> frozenset[str]:
@@ -152,6 +155,20 @@ def read_seen_ids(source: str | Path) -> frozenset[str]:
     if layout_of(folder) != "ours":
         return frozenset()
     return frozenset(json.loads((folder / "seen_ids.json").read_text()))
+
+
+def says_what_it_saw(source: str | Path) -> bool:
+    """Return whether a checkpoint knows all examples that training saw.
+
+    Those of others do not say, and so neither do ours that were only converted or joined from them.
+    """
+    folder = find_folder(source)
+    return layout_of(folder) == "ours" and read_about(folder)["stage"] not in ("converted", "joined")
+
+
+def _files_hash(files: Mapping[str, Any]) -> str:
+    parts = [f"{name} {files[name]['sha256']}" for name in sorted(files) if name != "training.json"]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _load_stock(

@@ -88,13 +88,44 @@ class LlavaModel(nn.Module):
         Tensor
             (images, n_image_tokens, dim_vision)
         """
+        hidden = self._read_layer(pixel_values)
+        return hidden if self.keep_cls else hidden[:, 1:]
+
+    @torch.no_grad()
+    def vision_and_pooled(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return patch features and CLIP's pooled output, from one pass through all layers of the tower.
+
+        Parameters
+        ----------
+        pixel_values : Tensor
+            As for `vision_features`.
+
+        Returns
+        -------
+        features : Tensor
+            As from `vision_features`.
+        pooled : Tensor
+            (images, dim_vision), CLS of the last layer behind the final layer norm.
+        """
+        hidden = last = self._read_layer(pixel_values)
+        for layer in self.vision_tower.encoder.layers[self._n_layers :]:
+            last = layer(last, None)
+        pooled = self.vision_tower.post_layernorm(last[:, 0])
+        return hidden if self.keep_cls else hidden[:, 1:], pooled
+
+    @property
+    def _n_layers(self) -> int:
+        """Layers of the tower before the hidden state that is read."""
+        return range(self.vision_tower.config.num_hidden_layers + 1)[self.vision_layer]
+
+    def _read_layer(self, pixel_values: Tensor) -> Tensor:
+        """Return the hidden state that is read, with CLS."""
         tower = self.vision_tower
         weight = tower.embeddings.patch_embedding.weight
         hidden = tower.pre_layrnorm(tower.embeddings(pixel_values.to(weight.device, weight.dtype)))
-        n_layers = range(tower.config.num_hidden_layers + 1)[self.vision_layer]
-        for layer in tower.encoder.layers[:n_layers]:
+        for layer in tower.encoder.layers[: self._n_layers]:
             hidden = layer(hidden, None)
-        return cast(Tensor, hidden if self.keep_cls else hidden[:, 1:])
+        return cast(Tensor, hidden)
 
     def project(self, features: Tensor) -> Tensor:
         """Return patches in the embedding space of the language model."""

@@ -1,0 +1,99 @@
+"""The parts of a feature store while it is being made: one file per chunk of questions [edge].
+
+``OUT.parts/KEY/`` holds ``chunk-00000.safetensors`` and so on, each written beside its place and renamed, so
+that what is there is whole. The key is a hash of all that the numbers depend on: other inputs have another
+folder. Processes share the chunks out by their numbers; a killed one finds what it had done. Whoever finds
+all chunks there joins them.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """Chunks of one store."""
+
+    out: Path
+    """Folder of the store to be."""
+    key: str
+    n_chunks: int
+
+    @property
+    def folder(self) -> Path:
+        """Where the chunks are."""
+        return self._all / self.key[:16]
+
+    @property
+    def n_there(self) -> int:
+        """Chunks that are there."""
+        return sum(self.has(number) for number in range(self.n_chunks))
+
+    def has(self, number: int) -> bool:
+        """Return whether a chunk is there."""
+        return self._file(number).is_file()
+
+    def write(self, number: int, blocks: Mapping[str, NDArray[Any]], counts: Mapping[str, int]) -> None:
+        """Write a chunk: its rows of each block, and numbers to be added up over all chunks."""
+        from safetensors.numpy import save_file
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        draft = self.folder / f".{self._file(number).name}.{os.getpid()}"
+        told = {name: str(count) for name, count in counts.items()}
+        contiguous = {name: np.ascontiguousarray(array) for name, array in blocks.items()}
+        save_file(contiguous, draft, metadata=told)
+        draft.replace(self._file(number))
+
+    def block(self, name: str) -> NDArray[Any]:
+        """Return the rows of a block of all chunks, in the data's order."""
+        from safetensors import safe_open
+
+        found = []
+        for number in range(self.n_chunks):
+            with safe_open(self._file(number), framework="numpy") as file:
+                found.append(file.get_tensor(name))
+        return np.concatenate(found)
+
+    def counts(self) -> dict[str, int]:
+        """Return the added numbers of all chunks."""
+        from safetensors import safe_open
+
+        totals: dict[str, int] = {}
+        for number in range(self.n_chunks):
+            with safe_open(self._file(number), framework="numpy") as file:
+                for name, count in sorted((file.metadata() or {}).items()):
+                    totals[name] = totals.get(name, 0) + int(count)
+        return totals
+
+    @contextmanager
+    def joining(self) -> Iterator[bool]:
+        """Keep others from joining, and remove the chunks at the end; False where another has joined."""
+        import fcntl
+
+        try:
+            lock = (self._all / ".lock").open("w")
+        except FileNotFoundError:
+            yield False
+            return
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if self.n_there < self.n_chunks:
+                yield False
+                return
+            yield True
+            shutil.rmtree(self._all)
+
+    @property
+    def _all(self) -> Path:
+        return self.out.with_name(f"{self.out.name}.parts")
+
+    def _file(self, number: int) -> Path:
+        return self.folder / f"chunk-{number:05d}.safetensors"
