@@ -12,17 +12,19 @@ the work. The folder's name is a hash of tower, preprocessing and images.
 import hashlib
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from llava_core.checkpoint import LlavaBundle
-from llava_core.data.images import load_pixels
+from llava_core.data.pixels import PixelReader, n_cores, pixel_batches
 from llava_core.train.loop import Progress
 from llava_core.train.processes import Place
 
@@ -84,23 +86,26 @@ class OnDisk:
         return fetched.to(self.bundle.model.device, non_blocking=True)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Live:
-    """Pixels of the files, which go through the tower each time."""
+    """Images that are decoded by several threads, and go through the tower each time."""
 
-    bundle: LlavaBundle
+    def __init__(self, bundle: LlavaBundle) -> None:
+        self.bundle = bundle
+        self.reader = PixelReader(bundle.image_processor)
+        self.pool = ThreadPoolExecutor(n_cores(), thread_name_prefix="decode")
 
     def fetch(self, images: Sequence[Path]) -> Tensor:
-        """Return pixel values."""
-        return load_pixels(images, self.bundle.image_processor) if images else _none(self.bundle)
+        """Return what the reader makes of the files."""
+        if not images:
+            return _none(self.bundle)
+        return torch.from_numpy(np.stack(list(self.pool.map(self.reader.read, images))))
 
     def features(self, fetched: Tensor) -> Tensor:
         """Return what the tower makes of them."""
-        return (
-            self.bundle.model.vision_features(fetched)
-            if len(fetched)
-            else fetched.to(self.bundle.model.device)
-        )
+        device = self.bundle.model.device
+        if not len(fetched):
+            return fetched.to(device)
+        return self.bundle.model.vision_features(self.reader.values(fetched, device))
 
 
 def open_vision(
@@ -157,12 +162,13 @@ def keep_in_memory(
 ) -> dict[Path, Tensor]:
     """Return patch features (n_image_tokens, dim_vision) by image file, on the CPU."""
     kept: dict[Path, Tensor] = {}
-    for start in range(0, len(images), batch_size):
-        part = images[start : start + batch_size]
-        found = bundle.model.vision_features(load_pixels(part, bundle.image_processor)).cpu()
-        kept |= dict(zip(part, found, strict=True))
+    batches = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
+    device = bundle.model.vision_tower.embeddings.patch_embedding.weight.device
+    decoded = pixel_batches(batches, PixelReader(bundle.image_processor), device=device)
+    for part, pixels in zip(batches, decoded, strict=True):
+        kept |= dict(zip(part, bundle.model.vision_features(pixels).cpu(), strict=True))
         if progress is not None:
-            progress(start + len(part), len(images))
+            progress(len(kept), len(images))
     return kept
 
 
