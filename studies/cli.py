@@ -69,7 +69,10 @@ def run_study(
             help="Folder in ScienceQA's layout, or a JSONL or parquet file; the bundled data without it."
         ),
     ] = None,
-    llava: Annotated[Path | None, typer.Option(help="LLaVA checkpoint; nothing is trained then.")] = None,
+    llava: Annotated[
+        str | None,
+        typer.Option(help="LLaVA in any layout, folder or hub name; nothing is trained then."),
+    ] = None,
     features: Annotated[
         Path | None, typer.Option(help="Feature store of the data; torch is not needed then.")
     ] = None,
@@ -96,6 +99,8 @@ def run_study(
     Example:  studies run ensemble_vs_llm
 
     studies run ensemble_vs_llm --data SCIENCEQA --out runs/scienceqa
+
+    studies run ensemble_vs_llm --data SCIENCEQA --llava CHECKPOINT --out runs/llava
 
     studies run ensemble_vs_llm --data SCIENCEQA --llm-answers ANSWERS.json --out runs/answers
 

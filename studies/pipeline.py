@@ -36,13 +36,16 @@ class Checkpoints:
 
     paths: Mapping[str, Path]
     """Stage to checkpoint; ``finetune`` answers, ``align`` is there where this run trained it."""
+    hashes: Mapping[str, str]
+    """Stage to what its checkpoint is told by."""
     stages: tuple[dict[str, Any], ...] = ()
     """Loss curve, steps and seconds of each stage that this run trained."""
 
     @property
     def costs(self) -> Facts:
         """Seconds of the training, None where this run trained nothing, and bytes of the last weights."""
-        weights = self.paths["finetune"].glob("*.safetensors")
+        folder = self.paths["finetune"]
+        weights = [*folder.glob("*.safetensors")] or [*folder.glob("*.bin")]
         return {
             "fit_s": sum(stage["seconds"] for stage in self.stages) if self.stages else None,
             "size_bytes": sum(file.stat().st_size for file in weights),
@@ -109,11 +112,7 @@ def bring_checkpoints(
     if spec.features is not None:
         return None
     if spec.llava is not None:
-        if not (spec.llava / "manifest.json").is_file():
-            raise InputError(
-                "got no whole LLaVA checkpoint, allowed is a folder with manifest.json", path=spec.llava
-            )
-        return Checkpoints(paths={"finetune": spec.llava})
+        return _given(spec.llava)
     if not train_llm:
         return None
     out = run.path / "checkpoint"
@@ -145,7 +144,7 @@ def bring_checkpoints(
         outputs=[f"checkpoint/{stage}" for stage in STAGES],
         do=train,
     )
-    return Checkpoints(paths={stage: out / stage for stage in STAGES}, stages=tuple(facts["stages"]))
+    return _trained(out, stages=tuple(facts["stages"]))
 
 
 def bring_store(
@@ -177,11 +176,17 @@ def bring_store(
     out = run.path / "features"
 
     def extract() -> None:
-        extract_with(checkpoints, examples, out, fingerprint=fingerprint, progress=progress)
+        extract_with(spec, checkpoints, examples, out, fingerprint=fingerprint, progress=progress)
 
     run.step(
         "features",
-        inputs={"data": fingerprint, "ids": _ids(examples), "checkpoints": _hashes(checkpoints)},
+        inputs={
+            "data": fingerprint,
+            "ids": _ids(examples),
+            "checkpoints": checkpoints.hashes,
+            "dtype": spec.llava_dtype,
+            "clip": spec.llava_clip,
+        },
         outputs=["features"],
         do=extract,
     )
@@ -189,22 +194,33 @@ def bring_store(
 
 
 def extract_with(
-    checkpoints: Checkpoints, examples: Sequence[Example], out: Path, *, fingerprint: str, progress: Progress
+    spec: StudySpec,
+    checkpoints: Checkpoints,
+    examples: Sequence[Example],
+    out: Path,
+    *,
+    fingerprint: str,
+    progress: Progress,
 ) -> FeatureStore:
-    """Extract the features of examples into a new store and return it."""
+    """Extract the features of examples into a store and return it; one that was cut off goes on."""
     from llava_core.features.extract import extract_features
 
+    device, dtype = _place(spec)
     extract_features(
         checkpoints.paths,
         examples,
         out,
         data_fingerprint=fingerprint,
+        device=device,
+        dtype=dtype,
+        clip=spec.llava_clip,
         progress=progress.stage("extract features"),
     )
     return FeatureStore.open(out)
 
 
 def score_variants(
+    spec: StudySpec,
     run: RunDir,
     checkpoints: Checkpoints,
     examples: Sequence[Example],
@@ -225,13 +241,14 @@ def score_variants(
         from llava_core.checkpoint import load_checkpoint
         from llava_core.inference.logprob import option_logprobs
 
+        device, dtype = _place(spec)
         variants = {"blank_image": ("finetune", True), "stage1_only": ("align", False)}
         tables = []
         for variant, (stage, blank) in variants.items():
             if stage not in checkpoints.paths:
                 continue
             found = option_logprobs(
-                load_checkpoint(checkpoints.paths[stage]),
+                load_checkpoint(checkpoints.paths[stage], device=device, dtype=dtype),
                 examples,
                 blank_image=blank,
                 progress=progress.stage(f"LLaVA: {variant}"),
@@ -251,7 +268,12 @@ def score_variants(
 
     run.step(
         "llava_variants",
-        inputs={"data": fingerprint, "ids": _ids(examples), "checkpoints": _hashes(checkpoints)},
+        inputs={
+            "data": fingerprint,
+            "ids": _ids(examples),
+            "checkpoints": checkpoints.hashes,
+            "dtype": spec.llava_dtype,
+        },
         outputs=[file],
         do=score,
     )
@@ -261,9 +283,33 @@ def score_variants(
 def run_checkpoints(spec: StudySpec, run_path: Path) -> Checkpoints | None:
     """Return the LLaVA that a finished run used: the given one, its own, or None."""
     if spec.llava is not None:
-        return Checkpoints(paths={"finetune": spec.llava})
-    paths = {stage: run_path / "checkpoint" / stage for stage in STAGES}
-    return Checkpoints(paths=paths) if all(path.is_dir() for path in paths.values()) else None
+        return _given(spec.llava)
+    out = run_path / "checkpoint"
+    return _trained(out) if all((out / stage).is_dir() for stage in STAGES) else None
+
+
+def _given(source: str) -> Checkpoints:
+    """Return a checkpoint of any layout, downloaded where it is a hub's."""
+    from llava_core.checkpoint import checkpoint_hash
+    from llava_core.checkpoint.sources import find_folder
+
+    folder = find_folder(source)
+    return Checkpoints(paths={"finetune": folder}, hashes={"finetune": checkpoint_hash(folder)})
+
+
+def _trained(out: Path, *, stages: tuple[dict[str, Any], ...] = ()) -> Checkpoints:
+    """Return both stages; a manifest has the hash of every file, so that its text tells the checkpoint."""
+    paths = {stage: out / stage for stage in STAGES}
+    hashes = {stage: digest({"": (path / "manifest.json").read_text()}) for stage, path in paths.items()}
+    return Checkpoints(paths=paths, hashes=hashes, stages=stages)
+
+
+def _place(spec: StudySpec) -> tuple[Any, Any]:
+    """Return torch's device and dtype for LLaVA."""
+    from llava_core.inference.place import choose_place
+
+    trained_here = spec.llava is None
+    return choose_place(spec.llava_device, spec.llava_dtype or ("float32" if trained_here else None))
 
 
 def _stage_facts(name: str, path: Path) -> dict[str, Any]:
@@ -275,13 +321,6 @@ def _stage_facts(name: str, path: Path) -> dict[str, Any]:
         "seconds": meta["seconds"],
         "cpu_seconds": meta["cpu_seconds"],
         "loss": meta["loss"],
-    }
-
-
-def _hashes(checkpoints: Checkpoints) -> dict[str, str]:
-    """Manifests name the hash of every file, so their own text stands for the checkpoint."""
-    return {
-        stage: digest({"": (path / "manifest.json").read_text()}) for stage, path in checkpoints.paths.items()
     }
 
 

@@ -28,8 +28,8 @@ class StudySpec:
     """Key of `PRESETS` that the settings below start from."""
     data: Path | None = None
     """Data set (folder in the official layout, JSONL or parquet); None for the bundled data."""
-    llava: Path | None = None
-    """LLaVA checkpoint to extract features with; nothing is trained then."""
+    llava: str | None = None
+    """LLaVA checkpoint to extract features with, folder or hub name; nothing is trained then."""
     features: Path | None = None
     """Feature store to start from; torch is not needed then."""
     llm_answers: tuple[Path, ...] = ()
@@ -74,6 +74,12 @@ class StudySpec:
     """Address of a Dask scheduler whose workers do the fits, e.g. ``tcp://host:8786``."""
     device: str = "cpu"
     """Where XGBoost runs: cpu or cuda."""
+    llava_device: str | None = None
+    """Where LLaVA's features are made: a device of torch; None for the GPU where there is one."""
+    llava_dtype: str | None = None
+    """Precision that they are made in; None for bfloat16 on a GPU, float32 for a LLaVA trained here."""
+    llava_clip: str | None = None
+    """CLIP, folder or hub name, for the text tower that a checkpoint of others lacks."""
 
     def __post_init__(self) -> None:
         """Check ranges; types are the caller's business."""
@@ -201,7 +207,7 @@ def from_json(text: str, *, path: Path) -> StudySpec:
     """
     try:
         stored = json.loads(text)
-        for name in ("data", "llava", "features"):
+        for name in ("data", "features"):
             stored[name] = None if stored[name] is None else Path(stored[name])
         stored["llm_answers"] = tuple(Path(answers) for answers in stored["llm_answers"])
         stored |= {name: tuple(stored[name]) for name in ("curve_trees", "curve_xgbs")}

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from llava_core.data.example import Example
 from llava_core.errors import InputError
+from llava_core.features.store import FeatureStore
 from studies.catalog.protocol import SEEN_SLICE, Protocol
 
 Status = Literal["pass", "fail", "reported"]
@@ -26,7 +27,7 @@ class Check:
     name: str
     status: Status
     found: int
-    """How many questions, or 0."""
+    """How many questions (or blocks of features), or 0."""
     detail: str = ""
 
 
@@ -77,6 +78,36 @@ def audit_seen(protocol: Protocol, seen_ids: Iterable[str]) -> list[Check]:
         )
         for name, examples in parts.items()
     ]
+
+
+def audit_store(protocol: Protocol, store: FeatureStore) -> list[Check]:
+    """Check the parts against what the LLM was trained on, as far as the store knows; tell what it lacks."""
+    checks: list[Check] = []
+    if store.manifest.get("knows_seen_in_training", True):
+        checks += audit_seen(protocol, store.rows["example_id"][store.rows["seen_in_training"]])
+    else:
+        checks.append(
+            Check(
+                name="questions that LLaVA was trained on",
+                status="reported",
+                found=0,
+                detail="unknown: the checkpoint does not say what it was trained on. If that was this data, "
+                "LLaVA's figures and those of methods that read its features are too good",
+            )
+        )
+    reasons: dict[str, list[str]] = {}
+    for block, reason in store.manifest.get("left_out", {}).items():
+        reasons.setdefault(reason, []).append(block)
+    checks += [
+        Check(
+            name="blocks of features that are missing",
+            status="reported",
+            found=len(blocks),
+            detail=f"{', '.join(blocks)}: {reason}",
+        )
+        for reason, blocks in reasons.items()
+    ]
+    return checks
 
 
 def audit_folds(fold: ArrayLike, groups: ArrayLike) -> Check:

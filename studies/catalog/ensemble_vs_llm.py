@@ -80,7 +80,7 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
             figure.methods.update(fit_published(ground, source.protocol.test, source.answers, progress))
         if source.llava is not None and figure.is_ok("llava"):
             figure.methods["llava"] |= source.llava.costs
-        variants = _llava_variants(run_dir, source, ground, figure, progress)
+        variants = _llava_variants(spec, run_dir, source, ground, figure, progress)
         removed, counts = _second_figure(spec, run_dir, source, figure, progress)
         progress.stage("noise floor and option order")
         checks = [*source.checks, noise_floor(ground)]
@@ -174,8 +174,7 @@ def _bring(spec: StudySpec, run_dir: RunDir, progress: Progress) -> _Source:
     audit.enforce(checks, allow_leak=spec.allow_leak)
     llava = bring_checkpoints(spec, run_dir, protocol.train_llm, fingerprint=fingerprint, progress=progress)
     store = bring_store(spec, run_dir, llava, protocol.used, fingerprint=fingerprint, progress=progress)
-    seen = () if store is None else store.rows["example_id"][store.rows["seen_in_training"]]
-    checks += audit.audit_seen(protocol, seen)
+    checks += audit.audit_seen(protocol, ()) if store is None else audit.audit_store(protocol, store)
     audit.enforce(checks, allow_leak=spec.allow_leak)
     return _Source(
         dataset=dataset, answers=answers, protocol=protocol, llava=llava, store=store, checks=checks
@@ -191,7 +190,7 @@ def _ground(
 
 
 def _llava_variants(
-    run_dir: RunDir, source: _Source, ground: Ground, figure: Figure, progress: Progress
+    spec: StudySpec, run_dir: RunDir, source: _Source, ground: Ground, figure: Figure, progress: Progress
 ) -> dict[str, str]:
     """Score LLaVA under what should break it, on the image questions of the headline."""
     if source.llava is None or not figure.is_ok("llava"):
@@ -200,7 +199,7 @@ def _llava_variants(
     if not shown:
         return {}
     scores = score_variants(
-        run_dir, source.llava, shown, fingerprint=source.dataset.fingerprint, progress=progress
+        spec, run_dir, source.llava, shown, fingerprint=source.dataset.fingerprint, progress=progress
     )
     return answer_variants(ground, shown, scores)
 

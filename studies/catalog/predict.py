@@ -138,6 +138,7 @@ def _features(
             path=run_path,
         )
     return extract_with(
+        spec,
         checkpoints,
         dataset.examples,
         out.with_name(f"{out.stem}.features"),

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
@@ -116,3 +117,36 @@ def test_a_store_of_other_data_is_refused(
     )  # fmt: skip
     assert done.returncode == 2
     assert "another data set" in done.stderr
+
+
+def test_a_checkpoint_of_others_goes_to_the_report_in_one_command(
+    studies: Studies, bundled: Path, tmp_path: Path
+) -> None:
+    """The shipped weights as Hugging Face has LLaVA: no text tower, no word of what training saw."""
+    theirs = tmp_path / "llava-hf"
+    theirs.mkdir()
+    with as_file(files("llava_core") / "weights" / "mini") as ours:
+        for name in (
+            "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+            "processor_config.json",
+        ):  # fmt: skip
+            shutil.copy(ours / name, theirs / name)
+    out = tmp_path / "run"
+    done = studies(
+        "run", "ensemble_vs_llm", *SMALL, "--data", bundled / "data", "--llava", theirs, "--limit", "24",
+        "--set", "ablation=false", "--out", out,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((out / "summary.json").read_text())
+    methods = {method["name"]: method for method in summary["methods"]}
+    assert {"llava", "llava_generated", "stacking_with_llava"} <= set(methods)
+    assert {method["status"] for method in methods.values()} == {"ok"}
+    blocks = set(json.loads((out / "features" / "manifest.json").read_text())["blocks"])
+    assert blocks == {"clip_image_patches", "projector", "llm_hidden", "option_logprob", "llm_answer"}
+    told = {c["name"]: c["detail"] for c in summary["audit"]["checks"] if c["status"] == "reported"}
+    assert told["questions that LLaVA was trained on"].startswith("unknown")
+    assert "clip_similarity" in told["blocks of features that are missing"]
+    report = (out / "report.html").read_text()
+    assert "Blocks of features that are missing" in report
+    assert "the checkpoint does not say what it was trained on" in report
+    assert not (out / "features.parts").exists()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from llava_core.checkpoint import checkpoint_hash
 from llava_core.data.example import Example
 from llava_core.errors import InputError
 from llava_core.features.store import Block, write_store
@@ -84,15 +85,23 @@ def test_a_store_makes_a_checkpoint_unnecessary(run: RunDir, tmp_path: Path) -> 
 
 
 def test_a_given_checkpoint_is_not_trained_again(run: RunDir, tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").write_text("{}")
-    spec = resolve("s", llava=tmp_path)
+    """A checkpoint of others, told by all its files."""
+    (tmp_path / "config.json").write_text('{"model_type": "llava", "text_config": {}}')
+    (tmp_path / "model.safetensors").write_bytes(b"12345")
+    spec = resolve("s", llava=str(tmp_path))
     found = bring_checkpoints(spec, run, EXAMPLES, fingerprint="f", progress=Silent())
-    assert found == Checkpoints(paths={"finetune": tmp_path})
+    assert found == Checkpoints(paths={"finetune": tmp_path}, hashes={"finetune": checkpoint_hash(tmp_path)})
+    assert found.costs == {"fit_s": None, "size_bytes": 5}
     assert run_checkpoints(spec, run.path) == found
-    with pytest.raises(InputError, match="no whole LLaVA checkpoint"):
-        bring_checkpoints(
-            replace(spec, llava=tmp_path / "none"), run, EXAMPLES, fingerprint="f", progress=Silent()
-        )
+    (tmp_path / "model.safetensors").write_bytes(b"54321")
+    other = bring_checkpoints(spec, run, EXAMPLES, fingerprint="f", progress=Silent())
+    assert other is not None
+    assert other.hashes != found.hashes
+    for wrong, problem in ((tmp_path / "none", "no such folder"), (run.path, "no such folder")):
+        with pytest.raises(InputError, match=problem):
+            bring_checkpoints(
+                replace(spec, llava=str(wrong)), run, EXAMPLES, fingerprint="f", progress=Silent()
+            )
 
 
 def test_the_bundled_data_is_drawn_once_and_a_torn_copy_again(

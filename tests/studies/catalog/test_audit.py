@@ -1,12 +1,22 @@
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from llava_core.data.example import Dataset
 from llava_core.errors import InputError
-from studies.catalog.audit import audit_folds, audit_parts, audit_seen, enforce, noise_labels
+from llava_core.features.store import FeatureStore
+from studies.catalog.audit import (
+    audit_folds,
+    audit_parts,
+    audit_seen,
+    audit_store,
+    enforce,
+    noise_labels,
+)
 from studies.catalog.protocol import Protocol, choose_protocol
 
 MakeDataset = Callable[..., Dataset]
@@ -98,3 +108,20 @@ def test_noise_labels_keep_one_right_option_and_forget_the_truth() -> None:
     assert np.array_equal(np.bincount(questions, weights=noise), np.ones(3000))
     kept = (noise * y).sum() / 3000
     assert abs(kept - (1 / sizes).mean()) < 0.03
+
+
+def test_what_a_store_does_not_know_or_have_is_reported(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    protocol = choose_protocol(make_dataset(BUNDLED), seed=0)
+    rows = pd.DataFrame({"example_id": ["test0", "val0"], "n_options": 2, "seen_in_training": [True, False]})
+    told = {"blocks": {}, "left_out": {"clip_image": "no CLIP", "clip_text": "no CLIP"}}
+    known = audit_store(protocol, FeatureStore(tmp_path, told, rows))
+    assert [(check.name, check.status, check.found) for check in known] == [
+        ("train questions that LLaVA was trained on", "pass", 0),
+        ("val questions that LLaVA was trained on", "pass", 0),
+        ("test questions that LLaVA was trained on", "fail", 1),
+        ("blocks of features that are missing", "reported", 2),
+    ]
+    assert known[-1].detail == "clip_image, clip_text: no CLIP"
+    unknown = audit_store(protocol, FeatureStore(tmp_path, {**told, "knows_seen_in_training": False}, rows))
+    assert [check.status for check in unknown] == ["reported", "reported"]
+    assert unknown[0].detail.startswith("unknown: the checkpoint does not say")
