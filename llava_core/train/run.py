@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from llava_core.checkpoint import LlavaBundle, load_checkpoint, save_checkpoint
+from llava_core.checkpoint import LlavaBundle, save_checkpoint, verify_checkpoint
 from llava_core.data.conversation import TEMPLATES, Conversation
 from llava_core.errors import InputError
 from llava_core.model.llava import hf_names
@@ -269,6 +269,8 @@ def _measured(trace: Trace, optimizer: torch.optim.Optimizer) -> Mapping[str, fl
 def _is_finished(out: Path, inputs: str) -> bool:
     """Whether a whole checkpoint of the same inputs stands at ``out``."""
     try:
-        return load_checkpoint(out).meta.get("inputs") == inputs
+        verify_checkpoint(out)
     except InputError:
         return False
+    meta = json.loads((out / "training.json").read_text())
+    return bool(meta.get("inputs") == inputs)
