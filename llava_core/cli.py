@@ -211,6 +211,12 @@ def extract(
 
 Checkpoint = Annotated[str, typer.Option(help="Checkpoint: a folder or what else can be loaded.")]
 MaxNewTokens = Annotated[int, typer.Option(help="Longest answer, in tokens.", min=1)]
+TemplateName = Annotated[
+    str, typer.Option(help="How a model of others is asked: v0, v1, llava_v1, llama_2; ours say it.")
+]
+Quantized = Annotated[
+    Literal["8bit", "4bit"] | None, typer.Option(help="Load in so many bits, on a GPU with bitsandbytes.")
+]
 Temperature = Annotated[float, typer.Option(help="0 takes the likeliest token; above 0 draws.", min=0.0)]
 TopP = Annotated[float, typer.Option(help="Draw from the likeliest tokens of this share.", min=0.01, max=1.0)]
 DrawSeed = Annotated[int, typer.Option(help="Seed of the draws.")]
@@ -240,6 +246,8 @@ def answer(
     seed: DrawSeed = 0,
     device: Device = None,
     dtype: Dtype = None,
+    template: TemplateName = "v1",
+    quantize: Quantized = None,
 ) -> None:
     """Answer questions: one JSON line each. On --data also the likeliest option."""
     from llava_core.inference.answer_file import answer_questions, answered, append_lines, settings_key
@@ -263,17 +271,26 @@ def answer(
     from llava_core.inference.decoding import Decoding
 
     decoding = Decoding(max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed)
+    load = partial(Llava.load, checkpoint, device=device, dtype=dtype, template=template, quantize=quantize)
     if data is not None:
         examples = _examples(data, part, limit)
-        _choose(Llava.load(checkpoint, device=device, dtype=dtype), examples, decoding, batch_size)
+        _choose(load(), examples, decoding, batch_size)
         return
     place = Path(checkpoint).resolve() if Path(checkpoint).exists() else checkpoint
-    key = settings_key({"checkpoint": place, "decoding": decoding, "dtype": dtype})
+    key = settings_key(
+        {
+            "checkpoint": place,
+            "decoding": decoding,
+            "dtype": dtype,
+            "template": template,
+            "quantize": quantize,
+        }
+    )
     asked = asked[:limit]
     done = set() if out is None else answered(out, asked, key)
     asked = [each for each in asked if each.id not in done]
     if asked:
-        llava = Llava.load(checkpoint, device=device, dtype=dtype)
+        llava = load()
         with _bar("answer") as tick:
             answer_questions(
                 llava,
@@ -298,6 +315,8 @@ def chat(
     seed: DrawSeed = 0,
     device: Device = None,
     dtype: Dtype = None,
+    template: TemplateName = "v1",
+    quantize: Quantized = None,
 ) -> None:
     """Talk about images; /help, once inside, tells how."""
     from llava_core.inference.assistant import Llava
@@ -305,7 +324,7 @@ def chat(
     from llava_core.inference.terminal import run_chat
 
     decoding = Decoding(max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed)
-    llava = Llava.load(checkpoint, device=device, dtype=dtype)
+    llava = Llava.load(checkpoint, device=device, dtype=dtype, template=template, quantize=quantize)
     run_chat(llava.chat(decoding=decoding), image or [], console=Console(), notes=Console(stderr=True))
 
 
@@ -407,20 +426,20 @@ def _choose(llava: "Llava", examples: Sequence["Example"], decoding: "Decoding",
     """Print what the model says to multiple-choice questions and which option it finds likeliest."""
     import json
 
-    from llava_core.inference.generate import generate, question_conversation
+    from llava_core.inference.generate import generate, question_dialogue
     from llava_core.inference.logprob import option_logprobs
-    from llava_core.inference.parse import parse_answer
+    from llava_core.inference.parse import parse_reply
 
     with _bar("score options") as tick:
         scores = option_logprobs(llava.bundle, examples, batch_size=batch_size, progress=tick)
-    asked = [question_conversation(llava.bundle, example) for example in examples]
+    asked = [question_dialogue(llava.bundle, example) for example in examples]
     with _bar("generate") as tick:
         texts = generate(llava.bundle, asked, decoding, batch_size=batch_size, progress=tick)
     for example, score, text in zip(examples, scores, texts, strict=True):
         row = {
             "id": example.id,
             "text": text,
-            "parsed": parse_answer(text, example.options),
+            "parsed": parse_reply(text, example.options, prompt=llava.bundle.prompt),
             "chosen": int(score.mean.argmax()),
             "mean_logprob": [round(float(value), 4) for value in score.mean],
         }

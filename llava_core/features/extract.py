@@ -42,7 +42,7 @@ from llava_core.features.store import MANIFEST_FILE, Block, FeatureStore, Level,
 from llava_core.features.texts import clip_texts
 from llava_core.inference.asking import ask, question_batches, run_batches
 from llava_core.inference.decoding import Decoding
-from llava_core.inference.generate import generate, question_conversation
+from llava_core.inference.generate import generate, question_dialogue
 from llava_core.inference.logprob import OptionLogprobs, score_batch
 from llava_core.inference.parse import parse_reply
 
@@ -185,7 +185,7 @@ def _chunk(
         found = score_batch(bundle, [asked[row] for row in rows], images, vision=shown.vision, layers=layers)
         written = generate(
             bundle,
-            [question_conversation(bundle, examples[row]) for row in rows],
+            [question_dialogue(bundle, examples[row]) for row in rows],
             Decoding(max_new_tokens=prompt.n_answer_tokens),
             batch_size=len(rows),
             vision=shown.vision,

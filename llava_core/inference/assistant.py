@@ -16,9 +16,10 @@ from pathlib import Path
 from PIL import Image
 
 from llava_core.checkpoint import LlavaBundle, load_checkpoint
+from llava_core.checkpoint.quantize import Quantize
 from llava_core.data.conversation import Turn
 from llava_core.inference.decoding import Decoding
-from llava_core.inference.generate import Conversation, generate, stream
+from llava_core.inference.generate import Dialogue, generate, stream
 from llava_core.inference.image_source import ImageSource, open_image
 from llava_core.inference.place import choose_place
 
@@ -39,7 +40,15 @@ class Llava:
         self.bundle = bundle
 
     @classmethod
-    def load(cls, source: str | Path, *, device: str | None = None, dtype: str | None = None) -> "Llava":
+    def load(
+        cls,
+        source: str | Path,
+        *,
+        device: str | None = None,
+        dtype: str | None = None,
+        template: str = "v1",
+        quantize: Quantize | None = None,
+    ) -> "Llava":
         """Load a checkpoint.
 
         Parameters
@@ -51,13 +60,20 @@ class Llava:
         dtype : str, optional
             Of `llava_core.inference.place.DTYPES`; bfloat16 on a GPU and float32 elsewhere, if not given.
 
+        template : str
+            How a checkpoint of others is asked; ours say it themselves.
+        quantize : {"8bit", "4bit"}, optional
+            Load the language model through bitsandbytes, on a GPU.
+
         Raises
         ------
         InputError
-            If there is no such checkpoint, device or precision.
+            If there is no such checkpoint, device, precision or template, or bitsandbytes is missing.
         """
         place, precision = choose_place(device, dtype)
-        return cls(load_checkpoint(source, device=str(place), dtype=precision))
+        return cls(
+            load_checkpoint(source, device=place, dtype=precision, template=template, quantize=quantize)
+        )
 
     def answer(self, question: str, *images: ImageSource, decoding: Decoding = GREEDY) -> str:
         """Return the answer to one question about any number of images.
@@ -102,7 +118,7 @@ class Llava:
             As `answer`.
         """
         asked = [
-            Conversation(turns=(_human_turn(text, len(images)),), images=tuple(images))
+            Dialogue(turns=(_human_turn(text, len(images)),), images=tuple(images))
             for text, *images in questions
         ]
         return generate(self.bundle, asked, decoding, batch_size=batch_size, progress=progress)
@@ -147,7 +163,7 @@ class Chat:
         turns = (*self.turns, _human_turn(text, len(images)))
         shown = (*self.images, *(open_image(image) for image in images))
         pieces = []
-        for piece in stream(self.bundle, Conversation(turns=turns, images=shown), self.decoding):
+        for piece in stream(self.bundle, Dialogue(turns=turns, images=shown), self.decoding):
             pieces.append(piece)
             yield piece
         self.turns = (*turns, Turn(role="assistant", text="".join(pieces)))

@@ -28,7 +28,7 @@ _HALF_A_CHARACTER = "\ufffd"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Conversation:
+class Dialogue:
     """Turns that wait for the assistant's answer, and the images they speak of."""
 
     turns: tuple[Turn, ...]
@@ -73,14 +73,14 @@ def generate_answers(
     InputError
         If an image cannot be read, or a question is longer than the language model's span.
     """
-    conversations = [question_conversation(bundle, example) for example in examples]
+    conversations = [question_dialogue(bundle, example) for example in examples]
     decoding = Decoding(max_new_tokens=max_new_tokens)
     return generate(bundle, conversations, decoding, batch_size=batch_size, progress=progress)
 
 
-def question_conversation(bundle: LlavaBundle, example: Example) -> Conversation:
+def question_dialogue(bundle: LlavaBundle, example: Example) -> Dialogue:
     """Return a multiple-choice question as a model is asked: without an image where the file is missing."""
-    return Conversation(
+    return Dialogue(
         turns=tuple(question_turns(bundle, example)),
         images=() if example.image is None else (example.image,),
     )
@@ -88,7 +88,7 @@ def question_conversation(bundle: LlavaBundle, example: Example) -> Conversation
 
 def generate(
     bundle: LlavaBundle,
-    conversations: Sequence[Conversation],
+    conversations: Sequence[Dialogue],
     decoding: Decoding,
     *,
     batch_size: int = BATCH_SIZE,
@@ -100,7 +100,7 @@ def generate(
     Parameters
     ----------
     bundle : LlavaBundle
-    conversations : sequence of Conversation
+    conversations : sequence of Dialogue
         Conversations of similar length share a batch. Images are read when their batch comes.
     decoding : Decoding
     batch_size : int
@@ -134,7 +134,7 @@ def generate(
     return answers
 
 
-def stream(bundle: LlavaBundle, conversation: Conversation, decoding: Decoding) -> Iterator[str]:
+def stream(bundle: LlavaBundle, conversation: Dialogue, decoding: Decoding) -> Iterator[str]:
     """Yield the answer that `generate` returns, piece by piece as it is written.
 
     The model runs in a thread of its own; closing the iterator stops it at the next token.
@@ -163,7 +163,7 @@ def n_context_tokens(bundle: LlavaBundle) -> int:
     return int(bundle.model.llm.config.max_position_embeddings)
 
 
-def _prompt(bundle: LlavaBundle, conversation: Conversation) -> tuple[int, ...]:
+def _prompt(bundle: LlavaBundle, conversation: Dialogue) -> tuple[int, ...]:
     ids = encode(conversation.turns, bundle.tokenizer, bundle.template, bundle.n_image_tokens).input_ids
     span = n_context_tokens(bundle)
     if len(ids) >= span:

@@ -12,7 +12,7 @@ from llava_core.data.conversation import Turn
 from llava_core.errors import InputError
 from llava_core.inference.assistant import Llava
 from llava_core.inference.decoding import Decoding
-from llava_core.inference.generate import Conversation, generate
+from llava_core.inference.generate import Dialogue, generate
 
 SIX = Decoding(max_new_tokens=6)
 
@@ -34,7 +34,7 @@ def test_answers_are_those_of_generate(bundle, drawn) -> None:
     paths = [str(example.image) for example in drawn[:3]]
     llava = Llava(bundle)
     one = llava.answer("Which colour?", paths[0], decoding=SIX)
-    talk = Conversation(turns=(Turn(role="human", text="Which colour?", image="first"),), images=(paths[0],))
+    talk = Dialogue(turns=(Turn(role="human", text="Which colour?", image="first"),), images=(paths[0],))
     assert [one] == generate(bundle, [talk], SIX)
     asked = [("Which colour?", paths[0]), ("Why?",), ("Which is darker?", paths[1], paths[2])]
     seen = []
@@ -59,7 +59,7 @@ def test_a_chat_remembers_turns_and_images(bundle, drawn) -> None:
     )
     assert chat.turns == turns
     for n_turns, n_images, answer in ((1, 1, first), (3, 3, second), (5, 3, third)):
-        talk = Conversation(turns=turns[:n_turns], images=tuple(paths[:n_images]))
+        talk = Dialogue(turns=turns[:n_turns], images=tuple(paths[:n_images]))
         assert generate(bundle, [talk], SIX) == [answer]
     chat.reset()
     assert "".join(chat.ask("Which colour?", paths[0])) == first

@@ -11,7 +11,7 @@ from llava_core.data.conversation import Turn, encode
 from llava_core.data.images import load_pixels
 from llava_core.errors import InputError
 from llava_core.inference.decoding import Decoding, GumbelNoise, logits_processors
-from llava_core.inference.generate import Conversation, generate, n_context_tokens, stream
+from llava_core.inference.generate import Dialogue, generate, n_context_tokens, stream
 
 SIX = Decoding(max_new_tokens=6)
 DRAWN = Decoding(max_new_tokens=8, temperature=1.0, top_p=0.9, seed=5)
@@ -30,11 +30,11 @@ def talks(drawn):
     shown = replace(human, image="first")
     reply = Turn(role="assistant", text="red")
     return [
-        Conversation(turns=(human,)),
-        Conversation(turns=(shown,), images=(images[0],)),
-        Conversation(turns=(replace(shown, n_images=2),), images=(images[1], images[2])),
-        Conversation(turns=(shown, reply, replace(shown, image="last")), images=(images[3], images[4])),
-        Conversation(turns=(human, reply, human, reply, human)),
+        Dialogue(turns=(human,)),
+        Dialogue(turns=(shown,), images=(images[0],)),
+        Dialogue(turns=(replace(shown, n_images=2),), images=(images[1], images[2])),
+        Dialogue(turns=(shown, reply, replace(shown, image="last")), images=(images[3], images[4])),
+        Dialogue(turns=(human, reply, human, reply, human)),
     ]
 
 
