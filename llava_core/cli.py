@@ -328,6 +328,24 @@ def chat(
     run_chat(llava.chat(decoding=decoding), image or [], console=Console(), notes=Console(stderr=True))
 
 
+@app.command(epilog="Example: llava serve --checkpoint checkpoint/finetune --port 8000")
+def serve(
+    checkpoint: Checkpoint,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "localhost",
+    port: Annotated[int, typer.Option(help="Port to listen at.", min=1, max=65535)] = 8000,
+    device: Device = None,
+    dtype: Dtype = None,
+) -> None:
+    """Serve a checkpoint to OpenAI clients, through transformers' server."""
+    from llava_core.inference.place import choose_place
+    from llava_core.inference.serve import servable_folder, serve_folder
+
+    place, precision = choose_place(device, dtype)
+    folder = servable_folder(checkpoint)
+    typer.echo(f'http://{host}:{port}/v1 with "model": "{folder}" (Ctrl-C ends)', err=True)
+    serve_folder(folder, host=host, port=port, device=place, dtype=precision)
+
+
 def main() -> None:
     """Run the command; bad input is one line on standard error and exit code 2."""
     try:
