@@ -1,0 +1,24 @@
+"""The `llava` command [edge]: train, convert, extract, answer."""
+
+import sys
+
+from rich.console import Console
+
+# The order of the imports is the order of the commands in the help.
+from llava_core.cli import training, models, use  # isort: skip
+from llava_core.cli.terminal import app
+from llava_core.errors import InputError, told_in_one_line
+
+__all__ = ["app", "main", "models", "training", "use"]
+
+
+def main() -> None:
+    """Run the command; bad input is one line on standard error and exit code 2."""
+    try:
+        app()
+    except (InputError, OSError) as error:
+        problem = told_in_one_line(error)
+        if problem is None:
+            raise
+        Console(stderr=True, soft_wrap=True).print(f"error: {problem}", markup=False, highlight=False)
+        sys.exit(2)

@@ -1,0 +1,49 @@
+"""What all commands share: the application, their common options, progress and last words [edge]."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from llava_core.errors import InputError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+    help="Train LLaVA in two stages, take its embeddings out, and let it answer.",
+)
+
+Data = Annotated[Path, typer.Option(help="Folder in ScienceQA's layout, or a .jsonl or .parquet file.")]
+Part = Annotated[str, typer.Option(help="Part of the data set.")]
+Seed = Annotated[int, typer.Option(help="Seed.")]
+Limit = Annotated[int | None, typer.Option(help="Use the first so many questions only.", min=1)]
+Tick = Callable[[int, int], None]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, ...; the GPU if there is one.")]
+Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; bfloat16 on a GPU.")]
+
+
+@contextmanager
+def bar(title: str, *, hidden: bool = False) -> Iterator[Tick]:
+    """Show progress with the time left on standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=hidden) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def done(out: Path) -> None:
+    """Say where the result is."""
+    typer.echo(f"written: {out}")
+
+
+def no_part(part: str | None, splits: Iterable[str], data: Path) -> InputError:
+    """Return the error of a part that the data does not have."""
+    names = ", ".join(splits)
+    allowed = f"allowed are {names}" if names else "the data has no parts"
+    return InputError(f"got {part!r}, {allowed}", path=data, field="part")

@@ -1,0 +1,199 @@
+"""Commands that let a model speak: answer, chat, serve [edge]."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from llava_core.cli.terminal import Device, Dtype, Limit, app, bar, no_part
+from llava_core.errors import InputError
+
+if TYPE_CHECKING:
+    from llava_core.data.example import Example
+    from llava_core.inference.assistant import Llava
+    from llava_core.inference.decoding import Decoding
+
+Checkpoint = Annotated[str, typer.Option(help="Checkpoint: a folder or what else can be loaded.")]
+MaxNewTokens = Annotated[int, typer.Option(help="Longest answer, in tokens.", min=1)]
+TemplateName = Annotated[
+    str, typer.Option(help="How a model of others is asked: v0, v1, llava_v1, llama_2; ours say it.")
+]
+Quantized = Annotated[
+    Literal["8bit", "4bit"] | None, typer.Option(help="Load in so many bits, on a GPU with bitsandbytes.")
+]
+Temperature = Annotated[float, typer.Option(help="0 takes the likeliest token; above 0 draws.", min=0.0)]
+TopP = Annotated[float, typer.Option(help="Draw from the likeliest tokens of this share.", min=0.01, max=1.0)]
+DrawSeed = Annotated[int, typer.Option(help="Seed of the draws.")]
+
+
+@app.command(epilog="Example: llava answer --checkpoint checkpoint/finetune --questions q.jsonl")
+def answer(
+    checkpoint: Checkpoint,
+    image: Annotated[
+        list[str] | None, typer.Option(help="File or address; several are shown together.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder: ask about each image in it.")] = None,
+    question: Annotated[str | None, typer.Option(help="What to ask about --image or --images.")] = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="JSON lines with question, image (path, address or list), id.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Multiple choice: ScienceQA's layout, .jsonl or .parquet.")
+    ] = None,
+    part: Annotated[str | None, typer.Option(help="Part of --data; all if not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write to; a later run goes on with it.")] = None,
+    limit: Limit = None,
+    batch_size: Annotated[int, typer.Option(help="Answers do not depend on it.", min=1)] = 8,
+    max_new_tokens: MaxNewTokens = 512,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    seed: DrawSeed = 0,
+    device: Device = None,
+    dtype: Dtype = None,
+    template: TemplateName = "v1",
+    quantize: Quantized = None,
+) -> None:
+    """Answer questions: one JSON line each. On --data also the likeliest option."""
+    from llava_core.inference.answer_file import answer_questions, answered, append_lines, settings_key
+    from llava_core.inference.questions import Question, folder_questions, read_questions
+
+    if data is not None:
+        _only("--data", image=image, images=images, question=question, questions=questions, out=out)
+    elif questions is not None:
+        _only("--questions", image=image, images=images, question=question, part=part)
+        asked = read_questions(questions)
+    elif question is None:
+        raise InputError("got nothing to ask, expected --question, --questions or --data")
+    elif images is not None:
+        _only("--images", image=image, part=part)
+        asked = folder_questions(images, question)
+    else:
+        _only("--question", part=part)
+        asked = [Question(id="1", text=question, images=tuple(image or ()))]
+
+    from llava_core.inference.assistant import Llava
+    from llava_core.inference.decoding import Decoding
+
+    decoding = Decoding(max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed)
+    load = partial(Llava.load, checkpoint, device=device, dtype=dtype, template=template, quantize=quantize)
+    if data is not None:
+        examples = _examples(data, part, limit)
+        _choose(load(), examples, decoding, batch_size)
+        return
+    place = Path(checkpoint).resolve() if Path(checkpoint).exists() else checkpoint
+    key = settings_key(
+        {
+            "checkpoint": place,
+            "decoding": decoding,
+            "dtype": dtype,
+            "template": template,
+            "quantize": quantize,
+        }
+    )
+    asked = asked[:limit]
+    done = set() if out is None else answered(out, asked, key)
+    asked = [each for each in asked if each.id not in done]
+    if asked:
+        llava = load()
+        with bar("answer") as tick:
+            answer_questions(
+                llava,
+                asked,
+                decoding,
+                settings=key,
+                batch_size=batch_size,
+                tell=partial(append_lines, out) if out is not None else _print_lines,
+                progress=tick,
+            )
+    if out is not None:
+        typer.echo(f"{len(asked)} answered, {len(done)} were there already: {out}", err=True)
+
+
+@app.command(epilog="Example: llava chat --checkpoint checkpoint/finetune --image photo.jpg")
+def chat(
+    checkpoint: Checkpoint,
+    image: Annotated[list[str] | None, typer.Option(help="File or address to begin with.")] = None,
+    max_new_tokens: MaxNewTokens = 512,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    seed: DrawSeed = 0,
+    device: Device = None,
+    dtype: Dtype = None,
+    template: TemplateName = "v1",
+    quantize: Quantized = None,
+) -> None:
+    """Talk about images; /help, once inside, tells how."""
+    from llava_core.inference.assistant import Llava
+    from llava_core.inference.decoding import Decoding
+    from llava_core.inference.terminal import run_chat
+
+    decoding = Decoding(max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed)
+    llava = Llava.load(checkpoint, device=device, dtype=dtype, template=template, quantize=quantize)
+    run_chat(llava.chat(decoding=decoding), image or [], console=Console(), notes=Console(stderr=True))
+
+
+@app.command(epilog="Example: llava serve --checkpoint checkpoint/finetune --port 8000")
+def serve(
+    checkpoint: Checkpoint,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "localhost",
+    port: Annotated[int, typer.Option(help="Port to listen at.", min=1, max=65535)] = 8000,
+    device: Device = None,
+    dtype: Dtype = None,
+) -> None:
+    """Serve a checkpoint to OpenAI clients, through transformers' server."""
+    from llava_core.inference.place import choose_place
+    from llava_core.inference.serve import servable_folder, serve_folder
+
+    place, precision = choose_place(device, dtype)
+    folder = servable_folder(checkpoint)
+    typer.echo(f'http://{host}:{port}/v1 with "model": "{folder}" (Ctrl-C ends)', err=True)
+    serve_folder(folder, host=host, port=port, device=place, dtype=precision)
+
+
+def _only(chosen: str, **others: object) -> None:
+    """Refuse options that the chosen one has no use for."""
+    extra = [f"--{name}" for name, value in others.items() if value]
+    if extra:
+        raise InputError(f"got {' and '.join(extra)} beside {chosen}, which does not go together")
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+
+
+def _examples(data: Path, part: str | None, limit: int | None) -> "Sequence[Example]":
+    from llava_core.data.load import load_dataset
+
+    dataset = load_dataset(data)
+    examples = (dataset.split(part) if part else dataset.examples)[:limit]
+    if not examples:
+        raise no_part(part, dataset.splits, data)
+    return examples
+
+
+def _choose(llava: "Llava", examples: Sequence["Example"], decoding: "Decoding", batch_size: int) -> None:
+    """Print what the model says to multiple-choice questions and which option it finds likeliest."""
+    import json
+
+    from llava_core.inference.generate import generate, question_dialogue
+    from llava_core.inference.logprob import option_logprobs
+    from llava_core.inference.parse import parse_reply
+
+    with bar("score options") as tick:
+        scores = option_logprobs(llava.bundle, examples, batch_size=batch_size, progress=tick)
+    asked = [question_dialogue(llava.bundle, example) for example in examples]
+    with bar("generate") as tick:
+        texts = generate(llava.bundle, asked, decoding, batch_size=batch_size, progress=tick)
+    for example, score, text in zip(examples, scores, texts, strict=True):
+        row = {
+            "id": example.id,
+            "text": text,
+            "parsed": parse_reply(text, example.options, prompt=llava.bundle.prompt),
+            "chosen": int(score.mean.argmax()),
+            "mean_logprob": [round(float(value), 4) for value in score.mean],
+        }
+        typer.echo(json.dumps(row))
