@@ -40,6 +40,10 @@ class PixelReader:
         self.usual = _is_usual(image_processor)
         self.table = _table(image_processor) if self.usual else torch.empty(0)
         """(3, 256) what a byte becomes in each channel."""
+        size = image_processor.crop_size if image_processor.do_center_crop else image_processor.size
+        self.shape = (int(size["height"]), int(size["width"]), 3)
+        """Of the bytes of an image."""
+        self.value_shape = (3, *self.shape[:2])
 
     def read(self, path: Path) -> NDArray[Any]:
         """Return one image: bytes (height, width, 3), or the processor's own values (3, height, width).
@@ -69,6 +73,20 @@ class PixelReader:
         left, top = (size[0] - crop["width"]) // 2, (size[1] - crop["height"]) // 2
         return np.asarray(image.crop((left, top, left + crop["width"], top + crop["height"])))
 
+    def read_into(self, row: NDArray[Any], path: Path) -> None:
+        """Write one image into its row of a batch: bytes of `shape`, or values of `value_shape`.
+
+        Raises
+        ------
+        InputError
+            If the image cannot be read.
+        """
+        image = self.read(path)
+        if row.dtype == np.float32 and self.usual:
+            self._look_up(image, row)
+        else:
+            row[...] = image
+
     def values(self, images: Tensor, device: torch.device) -> Tensor:
         """Return pixel values (images, 3, height, width), float32, on a device.
 
@@ -82,14 +100,19 @@ class PixelReader:
         if not self.usual:
             return images
         if device.type == "cpu":
-            bytes_, table = images.numpy(), self.table.numpy()
-            found = np.empty((len(bytes_), 3, *bytes_.shape[1:3]), dtype=np.float32)
-            for k in range(3):  # no byte is outside the table, and "clip" spares looking for one
-                np.take(table[k], bytes_[..., k], out=found[:, k], mode="clip")
-            return torch.from_numpy(found)
+            found = torch.empty(len(images), *self.value_shape)
+            for bytes_, row in zip(images.numpy(), found.numpy(), strict=True):
+                self._look_up(bytes_, row)
+            return found
         planes = images.permute(0, 3, 1, 2).int()
         offsets = torch.tensor([0, 256, 512], dtype=torch.int32, device=device)[:, None, None]
         return self.table.to(device).flatten()[planes + offsets]
+
+    def _look_up(self, bytes_: NDArray[np.uint8], row: NDArray[np.float32]) -> None:
+        """Write what the bytes (height, width, 3) become into (3, height, width)."""
+        for channel, values in enumerate(self.table.numpy()):
+            # No byte is outside the table; "clip" spares looking for one.
+            np.take(values, bytes_[..., channel], out=row[channel], mode="clip")
 
 
 def pixel_batches(
@@ -120,24 +143,38 @@ def pixel_batches(
     ------
     InputError
         If an image cannot be read.
+
+    Notes
+    -----
+    A thread writes its image straight into the batch: as values on the CPU, as bytes where a GPU looks them
+    up. So the thread that feeds the model does nothing per image.
     """
-    pending: deque[list[Future[NDArray[Any]]]] = deque()
+    on_gpu = device.type == "cuda"
+    pending: deque[tuple[Tensor, list[Future[None]]]] = deque()
+
+    def begin(batch: Sequence[Path], pool: ThreadPoolExecutor) -> tuple[Tensor, list[Future[None]]]:
+        shape, kind = (reader.shape, torch.uint8) if on_gpu and reader.usual else (None, torch.float32)
+        images = torch.empty(len(batch), *(shape or reader.value_shape), dtype=kind, pin_memory=on_gpu)
+        rows = images.numpy()
+        return images, [pool.submit(reader.read_into, rows[k], path) for k, path in enumerate(batch)]
 
     def ready() -> Tensor:
-        stacked = torch.from_numpy(np.stack([image.result() for image in pending.popleft()]))
-        return reader.values(stacked.pin_memory() if device.type == "cuda" else stacked, device)
+        images, reading = pending.popleft()
+        for image in reading:
+            image.result()
+        return reader.values(images, device) if images.dtype == torch.uint8 else images.to(device)
 
     with ThreadPoolExecutor(n_threads or n_cores(), thread_name_prefix="decode") as pool:
         try:
             for batch in batches:
-                pending.append([pool.submit(reader.read, path) for path in batch])
+                pending.append(begin(batch, pool))
                 if len(pending) > BATCHES_AHEAD:
                     yield ready()
             while pending:
                 yield ready()
         finally:
-            for images in pending:
-                for image in images:
+            for _, reading in pending:
+                for image in reading:
                     image.cancel()
 
 

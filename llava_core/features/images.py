@@ -81,7 +81,9 @@ def show_images(
     batches = [paths[start : start + BATCH_SIZE] for start in range(0, len(paths), BATCH_SIZE)]
     kept = _no_features(bundle)
     reader = PixelReader(bundle.image_processor)
-    found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in _dims(bundle, align)}
+    dims = _dims(bundle, align)
+    # Stays on the device till the end: a copy would wait for the tower, and the tower for the next batch.
+    found: dict[str, list[Tensor]] = {name: [] for name in dims}
     n_done = 0
     with torch.inference_mode():
         features = torch.empty(len(paths), *kept.shape[1:], dtype=kept.dtype, device=kept.device)
@@ -91,19 +93,19 @@ def show_images(
             else:
                 patches, pooled = model.vision_and_pooled(pixels)
                 embedding = bundle.clip.visual_projection(pooled).float()
-                found["clip_image"].append(_array(nn.functional.normalize(embedding, dim=-1)))
+                found["clip_image"].append(nn.functional.normalize(embedding, dim=-1))
             features[n_done : n_done + len(pixels)] = patches
-            found["clip_image_patches"].append(_array(patches.float().mean(1)))
-            found["projector"].append(_array(model.project(patches).float().mean(1)))
+            found["clip_image_patches"].append(patches.float().mean(1))
+            found["projector"].append(model.project(patches).float().mean(1))
             if align is not None:
-                found["projector_align"].append(_array(align(patches).float().mean(1)))
+                found["projector_align"].append(align(patches).float().mean(1))
             n_done += len(pixels)
             progress(n_done, len(paths))
     if not paths:
         progress(0, 0)
     blocks = {
-        name: np.concatenate([np.empty((0, dim), dtype=np.float32), *found[name]])
-        for name, dim in _dims(bundle, align).items()
+        name: torch.cat([torch.empty(0, dim, device=kept.device), *found[name]]).cpu().numpy()
+        for name, dim in dims.items()
     }
     return Shown(row_of={path: row for row, path in enumerate(paths)}, features=features, blocks=blocks)
 
@@ -147,8 +149,3 @@ def _dims(bundle: LlavaBundle, align: nn.Module | None) -> dict[str, int]:
     dims = {} if bundle.clip is None else {"clip_image": int(bundle.clip.config.projection_dim)}
     dims |= {"clip_image_patches": int(bundle.model.vision_tower.config.hidden_size), "projector": dim_llm}
     return dims if align is None else {**dims, "projector_align": dim_llm}
-
-
-def _array(rows: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = rows.cpu().numpy()
-    return array

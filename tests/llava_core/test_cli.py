@@ -63,3 +63,59 @@ def test_answers_as_json_lines(bundle, drawn, tmp_path: Path) -> None:
     told = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
     assert [row["id"] for row in told] == ["image-0", "image-1"]
     assert all(len(row["mean_logprob"]) == 3 and row["chosen"] in (0, 1, 2) for row in told)
+
+
+def test_extract_shares_out_the_work(bundle, drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from llava_core.features import extract
+
+    monkeypatch.setattr(extract, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(extract, "FEWEST_QUESTIONS", 2)
+    save_checkpoint(bundle, tmp_path / "checkpoint", stage="finetune", seen_ids=[])
+    rows = [{"id": e.id, "question": e.question, "options": list(e.options)} for e in drawn[:6]]
+    (tmp_path / "questions.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    given = [
+        "extract",
+        "--checkpoint",
+        str(tmp_path / "checkpoint"),
+        "--data",
+        str(tmp_path / "questions.jsonl"),
+    ]
+    store = tmp_path / "store"
+
+    def run(*words: str) -> str:
+        result = CliRunner().invoke(app, [*given, "--out", str(store), "--device", "cpu", *words])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    assert run("--shard", "1/3").startswith("share 1/3 is done")
+    for name, value in (("RANK", "2"), ("WORLD_SIZE", "3"), ("LOCAL_RANK", "2")):
+        monkeypatch.setenv(name, value)
+    assert run().startswith("share 2/3 is done")
+    assert not store.exists()
+    monkeypatch.setenv("RANK", "0")
+    assert run() == f"written: {store}\n"
+    told = json.loads((store / "manifest.json").read_text())
+    assert told["n_examples"] == 6
+    assert told["settings"]["llm_hidden_layers"] == [-3, -1]
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name)
+    run("--layers", "0,-1", "--dtype", "bfloat16")
+    told = json.loads((store / "manifest.json").read_text())
+    assert told["settings"]["llm_hidden_layers"] == [0, -1]
+    assert told["settings"]["dtype"] == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--shard", "4/4"), "field shard: got '4/4', allowed are 0/4"),
+        (("--layers", "first"), "field layers: got 'first'"),
+        (("--dtype", "int8"), "field dtype: got 'int8', allowed are float32"),
+        (("--device", "abacus"), "field device: got device 'abacus'"),
+    ],
+)
+def test_extract_refuses_in_one_line(words: tuple[str, ...], problem: str) -> None:
+    ended = llava("extract", "--checkpoint", "x", "--data", "x", "--out", "x", *words)
+    assert ended.returncode == 2
+    assert problem in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1

@@ -56,6 +56,8 @@ def test_equal_to_the_processor(files, name, processor) -> None:
             found = list(pixel_batches(batches, reader, device=torch.device("cpu"), n_threads=n_threads))
             assert [len(batch) for batch in found] == [len(batch) for batch in batches]
             assert torch.equal(torch.cat(found), expected)
+    stacked = torch.from_numpy(np.stack([reader.read(path) for path in files]))
+    assert torch.equal(reader.values(stacked, torch.device("cpu")), expected)
 
 
 def test_a_broken_file_is_named_and_the_threads_end(files, tmp_path) -> None:

@@ -1,11 +1,15 @@
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from tokenizers.processors import TemplateProcessing
 
 from llava_core.checkpoint import save_checkpoint
 from llava_core.features.extract import LAYERS, extract_features
 from llava_core.features.store import FeatureStore
+from llava_core.features.texts import clip_texts
 from llava_core.inference.logprob import option_logprobs
 
 
@@ -56,3 +60,23 @@ def test_blocks_hold_what_the_model_says(extracted, bundle) -> None:
     text = store.block("clip_text")[:3]
     np.testing.assert_allclose(np.linalg.norm(image), 1, atol=1e-5)
     np.testing.assert_allclose(store.block("clip_similarity")[:3, 0], text @ image, atol=1e-5)
+
+
+def test_a_clip_with_its_own_tokenizer_reads_texts_its_own_way(bundle, drawn) -> None:
+    """Start and stop token around, cut to the span, the shorter ones not moved by the padding."""
+    own = copy.deepcopy(bundle.tokenizer)
+    start, stop = own.bos_token_id, own.eos_token_id
+    own.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{own.bos_token} $A {own.eos_token}",
+        special_tokens=[(own.bos_token, start), (own.eos_token, stop)],
+    )
+    span = bundle.whole_clip.config.text_config.max_position_embeddings
+    examples = [drawn[0], replace(drawn[1], question="Which colour is it? " * 40), drawn[-1]]
+    found = clip_texts(replace(bundle, clip_tokenizer=own), examples)
+    texts = [f"{example.question} {option}" for example in examples for option in example.options]
+    for row, text in zip(found, texts, strict=True):
+        words = bundle.tokenizer.encode(text, add_special_tokens=False)
+        ids = torch.tensor([[start, *words[: span - 2], stop]])
+        with torch.no_grad():
+            pooled = bundle.whole_clip.get_text_features(input_ids=ids).pooler_output[0]
+        np.testing.assert_allclose(row, (pooled / pooled.norm()).numpy(), atol=1e-5)
