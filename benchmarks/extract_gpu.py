@@ -18,6 +18,7 @@ One JSON object is printed, and written where ``--out`` says. ``--size tiny`` is
 
 import argparse
 import json
+import os
 import platform
 import resource
 import sys
@@ -84,7 +85,7 @@ def main() -> None:
     parser.add_argument("--budget-s", type=float, default=300.0, help="no new part is begun after this time")
     arguments = parser.parse_args()
     device, tiny = torch.device(arguments.device), arguments.size == "tiny"
-    ends = time.perf_counter() + arguments.budget_s
+    ends, load = time.perf_counter() + arguments.budget_s, round(os.getloadavg()[0], 1)
     result: dict[str, Any] = {
         "command": " ".join(sys.argv),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
@@ -111,6 +112,7 @@ def main() -> None:
                 for what in ("pooled", "patches"):
                     if time.perf_counter() < ends:
                         result["against_stock"].append(against_stock(paths, name, what))
+    result["load_average_before_and_after"] = [load, round(os.getloadavg()[0], 1)]
     text = json.dumps(result, indent=1)
     print(text)
     if arguments.out:
