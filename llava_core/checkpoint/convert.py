@@ -4,11 +4,12 @@ from pathlib import Path
 
 import torch
 
-from llava_core.checkpoint.folder import save_checkpoint
+from llava_core.checkpoint.folder import MARKS, save_checkpoint
 from llava_core.checkpoint.join import join_models
 from llava_core.checkpoint.load import load_checkpoint
 from llava_core.checkpoint.original import load_projector, projector_file_kind
 from llava_core.errors import InputError
+from llava_core.folders import check_replaceable
 from llava_core.model.projector import PROJECTORS
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -48,15 +49,24 @@ def convert_model(
     if dtype not in DTYPES:
         raise InputError(f"got {dtype!r}, allowed are {', '.join(DTYPES)}", field="dtype")
     precision = DTYPES[dtype]
+    check_replaceable(out, marks=MARKS)
+    if source is not None and Path(source).is_dir() and Path(source).resolve() == Path(out).resolve():
+        raise InputError("got the source as --out, name another", path=out)
     if source is not None:
         if llm is not None:
             raise InputError("got --llm beside --source, allowed is one of both", field="llm")
+        if projector != "linear":
+            raise InputError("got --projector beside --source, which has its own", field="projector")
         bundle = load_checkpoint(source, dtype=precision, clip=clip, template=template)
         stage = "converted"
     else:
         if clip is None or llm is None:
             raise InputError("got neither --source nor both --clip and --llm", field="source")
         file = None if projector in PROJECTORS else Path(projector)
+        if file is not None and not file.is_file():
+            raise InputError(
+                f"got {projector!r}, allowed are {', '.join(PROJECTORS)} and a file", field="projector"
+            )
         kind = projector if file is None else projector_file_kind(file)
         bundle = join_models(clip, llm, projector=kind, template=template, dtype=precision)
         if file is not None:

@@ -39,10 +39,13 @@ from llava_core.checkpoint.sources import quiet
 from llava_core.checkpoint.stock import stock_config, stock_weights
 from llava_core.data.conversation import IMAGE_TOKEN, Template
 from llava_core.errors import InputError
+from llava_core.folders import check_replaceable
 from llava_core.model.projector import projector_kind
 
 SCHEMA_VERSION = 2
 OURS = "llava_core.json"
+MARKS = (OURS, "manifest.json")
+"""Of these one at least stands in every checkpoint of ours."""
 _NEEDED = {"config.json", OURS}
 _READ_BYTES = 1 << 24
 
@@ -72,9 +75,14 @@ def save_checkpoint(
     -------
     Path
         ``path``.
+
+    Raises
+    ------
+    InputError
+        If something stands at ``path`` that is no checkpoint of ours.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    check_replaceable(path, marks=MARKS)
     draft = path.with_name(f".{path.name}.writing")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()

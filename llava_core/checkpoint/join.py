@@ -21,7 +21,7 @@ from transformers import (
 from llava_core.checkpoint.bundle import LlavaBundle
 from llava_core.checkpoint.sources import (
     find_folder,
-    quiet,
+    load_whole,
     read_config,
     read_image_processor,
     read_tokenizer,
@@ -78,9 +78,8 @@ def join_models(
             f"got a model of type {found!r}, allowed is clip", path=clip_folder, field="model_type"
         )
     check_llm(str(read_config(llm_folder).get("model_type")), path=llm_folder)
-    with quiet():
-        whole = CLIPModel.from_pretrained(str(clip_folder), dtype=dtype).eval()
-        language = AutoModelForCausalLM.from_pretrained(str(llm_folder), dtype=dtype).eval()
+    whole = load_whole(CLIPModel, clip_folder, dtype=dtype).eval()
+    language = load_whole(AutoModelForCausalLM, llm_folder, dtype=dtype).eval()
     tokenizer = read_tokenizer(llm_folder)
     image_token_id = add_image_token(language, tokenizer)
     with torch.random.fork_rng(devices=[]):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
+from huggingface_hub.errors import StrictDataclassError
 from transformers import CLIPModel, LlavaConfig, LlavaForConditionalGeneration
 
 from llava_core.checkpoint.bundle import LlavaBundle, attach_clip
@@ -33,7 +33,7 @@ from llava_core.checkpoint.original import load_original
 from llava_core.checkpoint.quantize import Quantize, quantization
 from llava_core.checkpoint.sources import (
     find_folder,
-    quiet,
+    load_whole,
     read_config,
     read_image_processor,
     read_tokenizer,
@@ -96,7 +96,7 @@ def load_checkpoint(
         bundle = load_extras(folder, bundle, dtype=dtype, device=device)
     if clip is not None and bundle.clip is None:
         place = find_folder(clip)
-        whole = CLIPModel.from_pretrained(str(place), dtype=dtype).to(device).eval().requires_grad_(False)
+        whole = load_whole(CLIPModel, place, dtype=dtype).to(device).eval().requires_grad_(False)
         bundle = attach_clip(bundle, whole, read_tokenizer(place))
     bundle.model.requires_grad_(False)
     return bundle
@@ -177,7 +177,7 @@ def _load_stock(
     told = read_config(folder)
     try:
         config = LlavaConfig.from_dict(told)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
         first = str(error).strip().splitlines()[0]
         raise InputError(f"transformers refuses it: {first}", path=folder / "config.json") from None
     check_config(config, path=folder / "config.json")
@@ -190,20 +190,13 @@ def _load_stock(
             path=folder,
             field="image_token_index",
         )
-    try:
-        with quiet():  # what transformers would warn of is told below, in one line
-            stock, info = LlavaForConditionalGeneration.from_pretrained(
-                str(folder),
-                config=config,
-                dtype=dtype,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-                **quantization(quantize, device=device, dtype=dtype),
-            )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"weights cannot be read: {first}", path=folder) from None
-    _check_loaded(info, folder, stock)
+    stock = load_whole(
+        LlavaForConditionalGeneration,
+        folder,
+        dtype=dtype,
+        config=config,
+        **quantization(quantize, device=device, dtype=dtype),
+    )
     about = read_about(folder) if (folder / OURS).is_file() else {}
     if quantize is None:
         stock.to(device)
@@ -213,28 +206,6 @@ def _load_stock(
         image_processor=read_image_processor(folder),
         template=_template(template),
     )
-
-
-def _check_loaded(info: dict[str, Any], folder: Path, stock: LlavaForConditionalGeneration) -> None:
-    """Refuse weights that are missing or of another shape, with the first of each."""
-    misfits = sorted(info.get("mismatched_keys", ()))
-    if misfits:
-        name, got, wanted = misfits[0]
-        raise InputError(
-            f"got shape {tuple(got)}, config.json needs {tuple(wanted)} ({len(misfits)} weights do not fit)",
-            path=folder,
-            field=name,
-        )
-    missing = sorted(info.get("missing_keys", ()))
-    if missing:
-        raise InputError(f"the weight is missing ({len(missing)} are)", path=folder, field=missing[0])
-    unexpected = sorted(info.get("unexpected_keys", ()))
-    if unexpected:
-        raise InputError(
-            f"config.json has no place for the weight ({len(unexpected)} are too many)",
-            path=folder,
-            field=unexpected[0],
-        )
 
 
 def _template(name: str) -> Any:

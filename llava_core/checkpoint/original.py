@@ -10,10 +10,12 @@ around images, and tiles (1.6).
 
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, CLIPModel, LlamaConfig
@@ -22,7 +24,7 @@ from llava_core.checkpoint.bundle import LlavaBundle
 from llava_core.checkpoint.join import add_image_token, padding
 from llava_core.checkpoint.sources import (
     find_folder,
-    quiet,
+    load_whole,
     read_config,
     read_image_processor,
     read_tokenizer,
@@ -70,8 +72,7 @@ def load_original(
     _check(config, folder)
     weights = _read_weights(folder)
     clip_folder = find_folder(clip or str(config["mm_vision_tower"]))
-    with quiet():
-        whole = CLIPModel.from_pretrained(str(clip_folder), dtype=dtype).eval()
+    whole = load_whole(CLIPModel, clip_folder, dtype=dtype).eval()
     tower = {match[1]: weights.pop(name) for name in list(weights) if (match := _TOWER.match(name))}
     _fill(whole.vision_model, tower, folder, partly=True)
     parts = {match[1]: weights.pop(name) for name in list(weights) if (match := _PROJECTOR.match(name))}
@@ -153,6 +154,9 @@ def _check(config: dict[str, Any], folder: Path) -> None:
             raise InputError(
                 f"got {config[field]!r}, allowed is {names}", path=folder / "config.json", field=field
             )
+    layer = config.get("mm_vision_select_layer", -2)
+    if not isinstance(layer, int):
+        raise InputError(f"got {layer!r}, allowed is one layer", path=folder, field="mm_vision_select_layer")
     if (folder / "adapter_config.json").is_file():
         raise InputError(
             "got LoRA adapters of the original layout, allowed are whole weights: merge them first",
@@ -165,7 +169,12 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     shards = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
     index = next(iter(folder.glob("*.index.json")), None)
     if index is not None:
-        named = set(json.loads(index.read_text())["weight_map"].values())
+        try:
+            named = set(json.loads(index.read_text())["weight_map"].values())
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+            raise InputError(
+                "got a broken index, allowed is a weight_map of names to files", path=index
+            ) from None
         lost = sorted(name for name in named if not (folder / name).is_file())
         if lost:
             raise InputError(f"file named in {index.name} is missing", path=folder / lost[0])
@@ -178,17 +187,25 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
         )
     weights: dict[str, Tensor] = {}
     for shard in shards:
-        weights |= load_file(shard) if shard.suffix == ".safetensors" else _torch_file(shard)
+        weights |= _safetensors_file(shard) if shard.suffix == ".safetensors" else _torch_file(shard)
     return {name: tensor for name, tensor in weights.items() if not name.endswith("rotary_emb.inv_freq")}
+
+
+def _safetensors_file(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise InputError(f"got a file that safetensors cannot read ({error})", path=file) from None
 
 
 def _torch_file(file: Path) -> dict[str, Tensor]:
     try:
-        found = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        # Files of before 2020 are no archives, and cannot be mapped.
+        found = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except FileNotFoundError:
         raise InputError("no such file", path=file) from None
     except Exception as error:
-        first = str(error).strip().splitlines()[0]
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"got a file that torch cannot read safely ({first})", path=file) from None
     if not isinstance(found, dict):
         raise InputError(f"got {type(found).__name__}, allowed is a mapping of names to weights", path=file)

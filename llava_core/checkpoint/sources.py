@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoTokenizer,
     CLIPImageProcessorPil,
@@ -61,6 +63,36 @@ def find_folder(source: str | Path) -> Path:
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         first = str(error).strip().splitlines()[0]
         raise InputError(f"no such folder, and the hub gives no such model ({first})", path=path) from None
+
+
+def load_whole(kind: Any, folder: Path, *, dtype: torch.dtype, **options: Any) -> Any:
+    """Return a model of transformers with every one of its weights from the folder.
+
+    Parameters
+    ----------
+    kind : class
+        Model class of transformers, or ``AutoModelForCausalLM``.
+    folder : Path
+    dtype : torch.dtype
+    **options
+        Further arguments of ``from_pretrained``.
+
+    Raises
+    ------
+    InputError
+        If a weight is missing, too many, of another shape, or cannot be read; transformers alone would fill
+        what is missing with random numbers.
+    """
+    try:
+        with quiet():  # what transformers would warn of is told below, in one line
+            model, info = kind.from_pretrained(
+                str(folder), dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **options
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"weights cannot be read: {first}", path=folder) from None
+    _check_loaded(info, folder)
+    return model
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -126,3 +158,25 @@ def read_image_processor(folder: Path) -> ImageProcessor:
         )
     made: ImageProcessor = kind.from_dict(told)
     return made
+
+
+def _check_loaded(info: dict[str, Any], folder: Path) -> None:
+    """Refuse weights that are missing or of another shape, with the first of each."""
+    misfits = sorted(info.get("mismatched_keys", ()))
+    if misfits:
+        name, got, wanted = misfits[0]
+        raise InputError(
+            f"got shape {tuple(got)}, config.json needs {tuple(wanted)} ({len(misfits)} weights do not fit)",
+            path=folder,
+            field=name,
+        )
+    missing = sorted(info.get("missing_keys", ()))
+    if missing:
+        raise InputError(f"the weight is missing ({len(missing)} are)", path=folder, field=missing[0])
+    unexpected = sorted(info.get("unexpected_keys", ()))
+    if unexpected:
+        raise InputError(
+            f"config.json has no place for the weight ({len(unexpected)} are too many)",
+            path=folder,
+            field=unexpected[0],
+        )

@@ -59,6 +59,13 @@ def check_config(config: LlavaConfig, *, path: Any = None) -> None:
             path=path,
             field="vision_feature_layer",
         )
+    n_states = config.vision_config.num_hidden_layers + 1
+    if not -n_states <= config.vision_feature_layer < n_states:
+        raise InputError(
+            f"got {config.vision_feature_layer}, allowed is {-n_states} to {n_states - 1}",
+            path=path,
+            field="vision_feature_layer",
+        )
     if config.projector_hidden_act not in ACTIVATIONS:
         raise InputError(
             f"got {config.projector_hidden_act!r}, allowed are {', '.join(ACTIVATIONS)}",

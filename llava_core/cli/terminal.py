@@ -21,7 +21,7 @@ app = typer.Typer(
 
 Data = Annotated[Path, typer.Option(help="Folder in ScienceQA's layout, or a .jsonl or .parquet file.")]
 Part = Annotated[str, typer.Option(help="Part of the data set.")]
-Seed = Annotated[int, typer.Option(help="Seed.")]
+Seed = Annotated[int, typer.Option(help="Seed.", min=0)]
 Limit = Annotated[int | None, typer.Option(help="Use the first so many questions only.", min=1)]
 Tick = Callable[[int, int], None]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, ...; the GPU if there is one.")]

@@ -44,7 +44,7 @@ def pretrain_mini(
 
 
 @app.command(
-    epilog="Example: llava align --data mini --out ckpt/align\n\n"
+    epilog="Example: llava align --data mini --out ckpt/align (studies data mini --out mini draws it)\n\n"
     "On 8 GPUs: torchrun --nproc-per-node 8 --no-python llava align --recipe llava_v1_7b "
     "--chat captions.json --image-root images --out ckpt/align"
 )

@@ -58,7 +58,7 @@ def answer(
 ) -> None:
     """Answer questions: one JSON line each. On --data also the likeliest option."""
     from llava_core.inference.answer_file import answer_questions, answered, append_lines, settings_key
-    from llava_core.inference.questions import Question, folder_questions, read_questions
+    from llava_core.inference.questions import Question, check_images, folder_questions, read_questions
 
     if data is not None:
         _only("--data", image=image, images=images, question=question, questions=questions, out=out)
@@ -97,6 +97,7 @@ def answer(
     done = set() if out is None else answered(out, asked, key)
     asked = [each for each in asked if each.id not in done]
     if asked:
+        check_images(asked)
         llava = load()
         with bar("answer") as tick:
             answer_questions(

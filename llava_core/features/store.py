@@ -20,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from llava_core.errors import InputError
+from llava_core.folders import check_replaceable
 
 SCHEMA_VERSION = 1
 ROWS_FILE, MANIFEST_FILE, BLOCKS_FOLDER = "rows.parquet", "manifest.json", "blocks"
@@ -65,6 +66,7 @@ def write_store(
     ValueError
         If a column is missing or a block has another number of rows than its level asks for.
     """
+    check_replaceable(path, marks=(MANIFEST_FILE,))
     missing = [column for column in COLUMNS if column not in rows]
     if missing:
         raise ValueError(f"got rows without {', '.join(missing)}")

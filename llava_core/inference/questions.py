@@ -5,7 +5,7 @@ paths relative to the file, or addresses) and ``id``. LLaVA's own names ``text``
 as well. Left out: multiple choice, see `llava_core.data.load`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,35 @@ class Question:
     def sources(self) -> tuple[str, ...]:
         """Paths or addresses from the working folder on."""
         return tuple(each if _is_address(each) else str(self.folder / each) for each in self.images)
+
+
+def check_images(questions: Sequence[Question]) -> None:
+    """Check that every image file is a whole image, so that no answer is lost to one that comes later.
+
+    Raises
+    ------
+    InputError
+        Naming the first that is not, and how many are not.
+    """
+    from PIL import Image
+
+    broken: dict[str, str] = {}
+    files = dict.fromkeys(source for question in questions for source in question.sources)
+    for file in files:
+        if _is_address(file):
+            continue
+        try:
+            with Image.open(file) as image:
+                image.verify()
+        except FileNotFoundError:
+            broken[file] = "no such image file"
+        except (OSError, SyntaxError, ValueError) as error:
+            broken[file] = f"got a file that is no whole image ({type(error).__name__})"
+    if broken:
+        file, problem = next(iter(broken.items()))
+        raise InputError(
+            f"{problem}; {len(broken)} of {len(files)} image files cannot be read", path=Path(file)
+        )
 
 
 def read_questions(path: Path) -> list[Question]:

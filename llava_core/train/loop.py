@@ -17,6 +17,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from llava_core.errors import InputError
+
 Batch = TypeVar("Batch")
 
 Progress = Callable[[int, int], None]
@@ -41,11 +43,18 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         rates = [self.lr] if self.projector_lr is None else [self.lr, self.projector_lr]
-        if min(rates) <= 0 or not 0 <= self.warmup_frac < 1:
+        if not all(0 < rate < math.inf for rate in rates) or not 0 <= self.warmup_frac < 1:
             raise ValueError(
                 f"got lr={self.lr}, projector_lr={self.projector_lr}, warmup_frac={self.warmup_frac}; "
                 "allowed rates > 0, 0 <= warm-up < 1"
             )
+        if not 0 <= self.weight_decay < math.inf or not self.clip_norm > 0:
+            raise ValueError(
+                f"got weight_decay={self.weight_decay}, clip_norm={self.clip_norm}; "
+                "allowed weight_decay >= 0, clip_norm > 0"
+            )
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"got betas={self.betas}, allowed are two numbers from 0 to below 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +143,7 @@ def optimise(
     Raises
     ------
     ValueError
-        If the batches run out, or the loss is not finite.
+        If the batches run out, or, as InputError, the loss is not finite.
     """
     every = every or max(1, n_steps // 100)
     trace = before or Trace()
@@ -151,7 +160,9 @@ def optimise(
         optimizer.zero_grad(set_to_none=True)
         value = float(gradients_of(batch))
         if not math.isfinite(value):
-            raise ValueError(f"got loss {value} at step {step}: the learning rate {config.lr} is too high")
+            raise InputError(
+                f"got loss {value} at step {step}: the learning rate {config.lr} is too high", field="lr"
+            )
         torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
         optimizer.step()
         losses = (*trace.open_loss, value)
@@ -199,11 +210,18 @@ def epochs(make_epoch: Callable[[int], Iterable[Batch]], n_steps: int) -> Iterat
         epoch += 1
 
 
+def _own_threads() -> int:
+    """Threads of ``OMP_NUM_THREADS``, else this process's share of the cores it may use."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    n_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return int(given) if given.isdigit() else max(1, len(os.sched_getaffinity(0)) // n_processes)
+
+
 @contextmanager
 def threads(n_threads: int | None) -> Iterator[None]:
-    """Hold torch to ``n_threads`` threads inside the block; None leaves it at the cores it may use."""
+    """Hold torch to ``n_threads`` threads inside the block; None: those the environment leaves it."""
     before = torch.get_num_threads()
-    torch.set_num_threads(n_threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(n_threads or _own_threads())
     try:
         yield
     finally:

@@ -16,6 +16,7 @@ import numpy as np
 from llava_core.checkpoint import LlavaBundle
 from llava_core.data.collate import length_grouped_batches
 from llava_core.data.conversation import TEMPLATES, Turn, encode
+from llava_core.errors import InputError
 from llava_core.train.batches import Row
 from llava_core.train.loop import epochs
 from llava_core.train.stage import (
@@ -108,11 +109,14 @@ def _made(row: Callable[[int], Row], indices: Sequence[int]) -> list[Row]:
 
 
 def _row(config: StageConfig, bundle: LlavaBundle, item: Item, turns: Sequence[Turn]) -> Row:
-    encoded = encode(
-        turns,
-        bundle.tokenizer,
-        TEMPLATES[config.template],
-        bundle.n_image_tokens,
-        max_tokens=config.max_tokens,
-    )
+    try:
+        encoded = encode(
+            turns,
+            bundle.tokenizer,
+            TEMPLATES[config.template],
+            bundle.n_image_tokens,
+            max_tokens=config.max_tokens,
+        )
+    except ValueError as error:
+        raise InputError(str(error), record=item.id, field="max_tokens") from None
     return Row(encoded=encoded, images=images_of(item))

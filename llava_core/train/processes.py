@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
@@ -102,7 +103,8 @@ def join(device: str, *, strategy: Strategy) -> Place:
     if (world > 1 or strategy == "fsdp") and not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
         store = None if world > 1 else dist.HashStore()  # type: ignore[attr-defined]
-        dist.init_process_group(backend, store=store, rank=rank, world_size=world)
+        # The first process may write a checkpoint of tens of gigabytes while the others wait.
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=timedelta(hours=2))
         atexit.register(dist.destroy_process_group)
     return Place(rank=rank, world=world, device=chosen)
 

@@ -8,7 +8,6 @@ call with the same inputs returns it at once.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, replace
@@ -18,8 +17,10 @@ from pathlib import Path
 import torch
 
 from llava_core.checkpoint import LlavaBundle, save_checkpoint, verify_checkpoint
+from llava_core.checkpoint.folder import MARKS
 from llava_core.data.conversation import TEMPLATES, Conversation
 from llava_core.errors import InputError
+from llava_core.folders import check_replaceable
 from llava_core.model.llava import hf_names
 from llava_core.model.packing import packed
 from llava_core.model.projector import initialise
@@ -31,10 +32,10 @@ from llava_core.train.order import MakeRows, batches_of, sample_rows
 from llava_core.train.processes import Place, gather, join, spread
 from llava_core.train.run_config import RunConfig
 from llava_core.train.stage import Items, StageConfig, images_of, usable
-from llava_core.train.state import load_state, save_state, states_folder
+from llava_core.train.state import load_state, n_others, remove_states, save_state, states_folder
 from llava_core.train.step import Work, gradients_of, prepare
 from llava_core.train.tracking import open_trackers
-from llava_core.train.vision import Vision, open_vision
+from llava_core.train.vision import BATCH_SIZE, Vision, open_vision
 
 RECIPE_VERSION = 2
 """Raised when the code changes what a stage computes, so that older checkpoints are not reused."""
@@ -94,6 +95,7 @@ def run_stage(
     taken = usable(config, examples)
     if not taken:
         raise InputError(f"got no example that stage {config.name!r} can learn {config.tasks} from")
+    check_replaceable(out, marks=MARKS)
     here = join(run.device, strategy=run.strategy)
     with threads(n_threads):
         inputs = here.agree(inputs_hash(config, bundle, taken, seed=seed) if here.is_first else None)
@@ -127,7 +129,7 @@ def run_stage(
                 trained = replace(trained, template=TEMPLATES[config.template], prompt=config.prompt)
             dtype = torch.bfloat16 if run.precision == "bf16" else torch.float32
             save_checkpoint(trained, out, stage=config.name, seen_ids=seen, dtype=dtype)
-            shutil.rmtree(states_folder(out), ignore_errors=True)
+            remove_states(states_folder(out, inputs))
         here.wait()
     return out
 
@@ -142,15 +144,23 @@ def inputs_hash(config: StageConfig, bundle: LlavaBundle, examples: Items, *, se
         "seed": seed,
         "seen": sorted(bundle.seen_ids),
         "tokenizer": bundle.tokenizer.backend_tokenizer.to_str(),
+        "vision": [bundle.model.vision_layer, bundle.model.keep_cls, bundle.image_processor.to_dict()],
     }
-    digest.update(json.dumps(header, sort_keys=True).encode())
+    digest.update(json.dumps(header, sort_keys=True, default=str).encode())
     for name, tensor in sorted(hf_names(bundle.model).items()):
         digest.update(f"{name} {tensor.dtype}".encode())
         digest.update(tensor.detach().contiguous().view(-1).view(torch.uint8).numpy().data)
     for item in examples:
+        n_tokens = len(images_of(item)) * bundle.n_image_tokens
+        if n_tokens >= config.max_tokens:
+            raise InputError(
+                f"got images of {n_tokens} tokens, allowed are fewer than max_tokens={config.max_tokens}: "
+                "images are never cut",
+                record=item.id,
+            )
         if isinstance(item, Conversation):
             # Image files by name and size: there may be hundreds of thousands.
-            told = [(str(image), image.stat().st_size) for image in item.images]
+            told = [(str(image.resolve()), image.stat().st_size) for image in item.images]
             digest.update(json.dumps([item.id, [asdict(turn) for turn in item.turns], told]).encode())
             continue
         fields = (item.id, item.question, item.options, item.answer, item.hint, item.caption)
@@ -179,7 +189,6 @@ def _train(
     model = bundle.model
     n_steps, batches = batches_of(config, bundle, examples, seed=seed)
     with ExitStack() as stack:
-        vision = _open_vision(config, bundle, examples, out=out, run=run, here=here, seed=seed)
         model.llm.requires_grad_("llm" in config.trains)
         stack.enter_context(adapters(model.llm, config.lora, seed=seed, merge=here.is_first))
         model.projector.requires_grad_("projector" in config.trains)
@@ -193,14 +202,17 @@ def _train(
         stack.enter_context(packed(model.llm) if config.packing else nullcontext())
         sample = sample_rows(config, bundle, examples, seed=seed)
         tell(check_memory(model, sample, config, run, here))
+        vision = _open_vision(config, bundle, examples, out=out, run=run, here=here, seed=seed, tell=tell)
         over = spread(model, here, strategy=run.strategy, precision=run.precision)
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = make_optimizer(parameters, config.optim, projector=model.projector.parameters())
-        states = states_folder(out)
+        states = states_folder(out, inputs)
         before = load_state(states, model, optimizer, inputs=inputs)
         n_before = 0 if before is None else before.n_steps
         if before is not None:
             tell(f"goes on at step {n_before} of {n_steps}")
+        elif n_others(states):
+            tell(f"{states.parent} holds states of other data, settings or weights: begins anew")
         settings = {"stage": asdict(config), "run": asdict(run), "seed": seed}
         folder = out.with_name(f"{out.name}.logs")
         logs = open_trackers(run.trackers if here.is_first else (), folder, settings, stack)
@@ -229,6 +241,10 @@ def _train(
         )
         optimizer.zero_grad(set_to_none=True)
         gather(model, here)
+        if here.is_first and not all(bool(weights.isfinite().all()) for weights in model.parameters()):
+            raise InputError(
+                "the last step left weights that are no numbers: the rate is too high", field="lr"
+            )
     model.requires_grad_(False).eval()
     return trace
 
@@ -242,13 +258,20 @@ def _open_vision(
     run: RunConfig,
     here: Place,
     seed: int,
+    tell: Callable[[str], None],
 ) -> Vision:
     """Return the source of patch features; a fresh projector is scaled to a sample of them."""
     model = bundle.model
     model.vision_tower.to(here.device, torch.bfloat16 if run.precision == "bf16" else None)
     images = list(dict.fromkeys(image for item in examples for image in images_of(item)))
     folder = run.vision_folder or out.with_name("vision_features")
-    vision = open_vision(bundle, images, keeping=run.vision, folder=folder, here=here)
+    tenth = max(1, len(images) // 10)
+
+    def progress(done: int, total: int) -> None:
+        if done // tenth > (done - BATCH_SIZE) // tenth and total > 10 * BATCH_SIZE:
+            tell(f"patch features of {done} of {total} images")
+
+    vision = open_vision(bundle, images, keeping=run.vision, folder=folder, here=here, progress=progress)
     if config.new_projector and images:
         sample = vision.features(vision.fetch(images[:SAMPLE_IMAGES])).cpu()
         embeddings = model.llm.get_input_embeddings().weight

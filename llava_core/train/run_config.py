@@ -47,6 +47,8 @@ class RunConfig:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"got {name}={getattr(self, name)!r}, allowed are {', '.join(values)}")
+        if self.tokens_per_piece is not None and self.tokens_per_piece < 1:
+            raise ValueError(f"got tokens_per_piece={self.tokens_per_piece}, allowed 1 or more, or none")
         if not set(self.trackers) <= {"tensorboard", "wandb"}:
             raise ValueError(f"got trackers={self.trackers}, allowed are tensorboard, wandb")
         if self.save_every_steps < 1 or self.keep_states < 1:

@@ -5,6 +5,7 @@ Source: table and text of LLaVA's section 4.2. Stage 1 (align) trains the projec
 are two values of one type, for a tiny model and for a full-size one alike: only the numbers differ.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,10 @@ class StageConfig:
             raise ValueError(f"got prompt {self.prompt!r}, allowed are {', '.join(PROMPTS)}")
         if not self.trains or not set(self.trains) <= {"projector", "llm"}:
             raise ValueError(f"got trains={self.trains}, allowed are projector and llm, at least one")
-        if self.n_epochs <= 0 or self.batch_size < 1 or self.describe_epochs < 0:
+        if self.max_tokens < 1:
+            raise ValueError(f"got max_tokens={self.max_tokens}, allowed 1 or more")
+        in_range = 0 < self.n_epochs < math.inf and 0 <= self.describe_epochs < math.inf
+        if not in_range or self.batch_size < 1:
             raise ValueError(
                 f"got n_epochs={self.n_epochs}, batch_size={self.batch_size}, allowed above 0; "
                 f"describe_epochs={self.describe_epochs}, allowed 0 or more"

@@ -1,6 +1,7 @@
 """The state of a training on disk, from which it goes on at the exact step [edge].
 
-Beside the checkpoint that a stage will write stands a folder of states, ``NAME.training/step-00000500``::
+Beside the checkpoint that a stage will write stands a folder of states, apart for each hash of its inputs,
+``NAME.training/1f0c9a2be771/step-00000500``::
 
     weights-00000.safetensors ...  what learns: weights and both moments of AdamW, in float32
     state.json                     step, loss curve, hash of the inputs; written last
@@ -12,7 +13,7 @@ weights are not part of it: they come from the checkpoint that the stage started
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,9 +29,21 @@ SHARD_BYTES = 2 << 30
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
-def states_folder(out: Path) -> Path:
-    """Return where the states of the stage that writes ``out`` stand."""
-    return out.with_name(f"{out.name}.training")
+def states_folder(out: Path, inputs: str) -> Path:
+    """Return where the states of the stage that writes ``out`` stand, apart for each hash of its inputs."""
+    return out.with_name(f"{out.name}.training") / inputs[:12]
+
+
+def remove_states(folder: Path) -> None:
+    """Remove the states of a finished stage; those of other inputs stay."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()
+
+
+def n_others(folder: Path) -> int:
+    """Return how many states of other inputs stand beside these."""
+    return sum(path.parent.parent != folder for path in folder.parent.glob("*/step-*/state.json"))
 
 
 def save_state(

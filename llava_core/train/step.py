@@ -39,14 +39,17 @@ def prepare(
     here: Place,
 ) -> Work:
     """Return this process's part of a batch, with its images read."""
-    step = deal(
-        rows,
-        rank=here.rank,
-        world=here.world,
-        packing=config.packing,
-        max_tokens=run.tokens_per_piece,
-        pad_token_id=bundle.pad_token_id,
-    )
+    try:
+        step = deal(
+            rows,
+            rank=here.rank,
+            world=here.world,
+            packing=config.packing,
+            max_tokens=run.tokens_per_piece,
+            pad_token_id=bundle.pad_token_id,
+        )
+    except ValueError as error:
+        raise InputError(str(error), field="tokens_per_piece") from None
     return Work(number=number, step=step, fetched=tuple(vision.fetch(piece.images) for piece in step.pieces))
 
 

@@ -1,0 +1,34 @@
+"""Folders that a run may replace, and those of a user that it must not [edge]."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from llava_core.errors import InputError
+
+
+def check_replaceable(path: Path, *, marks: Sequence[str]) -> None:
+    """Refuse a place for a result that holds something else.
+
+    Parameters
+    ----------
+    path : Path
+        Where a folder will be written. Nothing, an empty folder, or one of ours may stand there.
+    marks : sequence of str
+        Files of which one at least stands in a folder of ours.
+
+    Raises
+    ------
+    InputError
+        If a file, or a folder of others, stands there, or the folder above it cannot be made.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if any(path.iterdir()) and not any((path / mark).is_file() for mark in marks):
+            raise InputError("got a folder that is not ours to replace; name another --out", path=path)
+    elif path.exists():
+        raise InputError("got a file, allowed is a folder to write; name another --out", path=path)
+    else:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"the folder above cannot be made ({error.strerror})", path=path) from None
