@@ -9,6 +9,7 @@ kernel of torch does all conversations (``varlen_attn``), elsewhere each is one 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
@@ -71,17 +72,23 @@ def packed_attention(
         from torch.nn.attention.varlen import varlen_attn
 
         longest = max(borders.lengths)
+        q, k, v = (tensor[0].transpose(0, 1).contiguous() for tensor in (query, key, value))
+        also: dict[str, Any] = {}
+        if grouped and "enable_gqa" in signature(varlen_attn).parameters:
+            also["enable_gqa"] = True
+        elif grouped:  # the kernel of torch 2.11 wants as many keys as queries
+            k, v = (tensor.repeat_interleave(q.shape[1] // k.shape[1], 1) for tensor in (k, v))
         output = varlen_attn(
-            query[0].transpose(0, 1).contiguous(),
-            key[0].transpose(0, 1).contiguous(),
-            value[0].transpose(0, 1).contiguous(),
+            q,
+            k,
+            v,
             borders.ends,
             borders.ends,
             longest,
             longest,
             scale=scaling,
             window_size=(-1, 0),
-            enable_gqa=grouped,
+            **also,
         )
         assert isinstance(output, Tensor), "without aux there is the output alone"
         return output[None], None

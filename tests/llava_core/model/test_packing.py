@@ -1,8 +1,10 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config
 
-from llava_core.model.packing import pack_arguments, packed
+from llava_core.model.packing import pack_arguments, packed, packed_attention
 
 SIZES = {
     "vocab_size": 50,
@@ -62,3 +64,45 @@ def test_compiled_layers_are_not_compiled_anew_for_every_row():
             n_graphs.append(counters["stats"]["unique_graphs"])
     assert n_graphs[0] > 0
     assert n_graphs[-1] == n_graphs[0]
+
+
+class OnGpu(torch.Tensor):
+    """A tensor that says it is on a GPU."""
+
+    is_cuda = True
+
+
+def kernel(query, key, value, starts, _, longest, __, *, scale, window_size):
+    """What torch 2.11's kernel computes, conversation by conversation; it has as many keys as queries."""
+    assert query.shape == key.shape == value.shape
+    assert window_size == (-1, 0)
+    assert longest == int(starts.diff().max())
+    parts = []
+    for start, end in pairwise(starts.tolist()):
+        q, k, v = (tensor.as_subclass(torch.Tensor)[start:end].float() for tensor in (query, key, value))
+        scores = scale * torch.einsum("qhd,khd->hqk", q, k)
+        scores.masked_fill_(torch.ones(len(q), len(q)).triu(1).bool(), -torch.inf)
+        parts.append(torch.einsum("hqk,khd->qhd", scores.softmax(-1), v))
+    return torch.cat(parts).to(query.dtype)
+
+
+def grouping_kernel(query, key, value, *borders, scale, window_size, enable_gqa=False):
+    """What torch 2.13's kernel computes: fewer keys than queries if it is told."""
+    assert enable_gqa == (query.shape != key.shape)
+    times = query.shape[1] // key.shape[1]
+    wide = [tensor.repeat_interleave(times, 1) for tensor in (key, value)]
+    return kernel(query, *wide, *borders, scale=scale, window_size=window_size)
+
+
+@pytest.mark.parametrize("n_key_heads", [4, 2])
+@pytest.mark.parametrize("varlen_attn", [kernel, grouping_kernel])
+def test_kernels_of_all_torches_are_called_as_they_want(monkeypatch, varlen_attn, n_key_heads):
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", varlen_attn)
+    torch.manual_seed(0)
+    query = torch.randn(1, 4, 9, 8).bfloat16()
+    key, value = torch.randn(2, 1, n_key_heads, 9, 8).bfloat16()
+    borders = pack_arguments((4, 5), torch.device("cpu"))["borders"]
+    expected, _ = packed_attention(torch.nn.Module(), query, key, value, None, 0.3, borders=borders)
+    on_gpu = [tensor.as_subclass(OnGpu) for tensor in (query, key, value)]
+    found, _ = packed_attention(torch.nn.Module(), *on_gpu, None, 0.3, borders=borders)
+    torch.testing.assert_close(found.as_subclass(torch.Tensor), expected, atol=0.02, rtol=0.02)
