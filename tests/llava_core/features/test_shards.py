@@ -57,7 +57,7 @@ def test_a_killed_run_goes_on_with_the_next_chunk(
     checkpoints, drawn, tmp_path, small_chunks, monkeypatch
 ) -> None:
     one = extract_features(checkpoints, drawn[:18], tmp_path / "one", data_fingerprint="f")
-    make, made = extract._chunk, []
+    make, made = extract.make_chunk, []
 
     def dies(bundle, examples, **settings):
         made.append(examples[0].id)
@@ -65,7 +65,7 @@ def test_a_killed_run_goes_on_with_the_next_chunk(
             raise KeyboardInterrupt
         return make(bundle, examples, **settings)
 
-    monkeypatch.setattr(extract, "_chunk", dies)
+    monkeypatch.setattr(extract, "make_chunk", dies)
     out = tmp_path / "killed"
     with pytest.raises(KeyboardInterrupt):
         extract_features(checkpoints, drawn[:18], out, data_fingerprint="f")
