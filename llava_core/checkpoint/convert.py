@@ -49,9 +49,9 @@ def convert_model(
     if dtype not in DTYPES:
         raise InputError(f"got {dtype!r}, allowed are {', '.join(DTYPES)}", field="dtype")
     precision = DTYPES[dtype]
-    check_replaceable(out, marks=MARKS)
     if source is not None and Path(source).is_dir() and Path(source).resolve() == Path(out).resolve():
         raise InputError("got the source as --out, name another", path=out)
+    check_replaceable(out, marks=MARKS)
     if source is not None:
         if llm is not None:
             raise InputError("got --llm beside --source, allowed is one of both", field="llm")

@@ -338,3 +338,50 @@ def test_half_precision_is_heeded(hf_folder):
     bundle = load_checkpoint(hf_folder, dtype=torch.bfloat16)
     assert {parameter.dtype for parameter in bundle.model.parameters()} == {torch.bfloat16}
     assert IMAGE_TOKEN in bundle.tokenizer.get_vocab()
+
+
+@pytest.mark.parametrize("part", ["clip", "llm"])
+@pytest.mark.parametrize("damage", ["missing", "shape"])
+def test_a_bare_model_with_a_weight_missing_is_never_filled_up(
+    clip_folder, llm_folder, tmp_path, part, damage
+):
+    folders = {"clip": clip_folder, "llm": llm_folder}
+    broken = tmp_path / "broken"
+    shutil.copytree(folders[part], broken)
+    weights = load_file(broken / "model.safetensors")
+    name = next(
+        name for name in sorted(weights) if name.endswith("layers.1.mlp.fc1.weight") or "1.mlp.up" in name
+    )
+    if damage == "missing":
+        del weights[name]
+    else:
+        weights[name] = weights[name][:-1].clone()
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    folders[part] = broken
+    with pytest.raises(InputError, match="the weight is missing" if damage == "missing" else "got shape"):
+        join_models(folders["clip"], folders["llm"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vision_feature_layer": -9}, "field vision_feature_layer: got -9, allowed is -4 to 3"),
+        ({"text_config.hidden_size": "x"}, "transformers refuses it"),
+    ],
+)
+def test_values_that_make_no_sense_are_told(hf_folder, tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
+        load_checkpoint(edited(hf_folder, tmp_path / "edited", change))
+
+
+def test_files_of_the_original_layout_that_are_torn_are_named(original_folder, tmp_path):
+    folder, _, _ = original_folder()
+    (folder / "pytorch_model.bin.index.json").write_text("{")
+    with pytest.raises(InputError, match=r"index\.json: got a broken index"):
+        load_checkpoint(folder)
+    (folder / "pytorch_model.bin.index.json").unlink()
+    (folder / "model.safetensors").write_bytes(b"torn")
+    with pytest.raises(InputError, match=r"model\.safetensors: got a file that safetensors cannot read"):
+        load_checkpoint(folder)
+    with pytest.raises(InputError, match="got the source as --out"):
+        convert_model(str(folder), folder)

@@ -193,3 +193,35 @@ def test_descriptions_come_before_the_questions(bundle, drawn, tmp_path, monkeyp
 def test_stage_refuses_values_that_make_no_sense(field):
     with pytest.raises(ValueError, match="allowed"):
         dataclasses.replace(ALIGN, **field)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lr": float("inf")},
+        {"lr": 1e-3, "clip_norm": -1.0},
+        {"lr": 1e-3, "weight_decay": -0.1},
+        {"lr": 1e-3, "betas": (0.9,)},
+    ],
+)
+def test_an_optimiser_out_of_range_is_refused(changes):
+    from llava_core.train.loop import OptimConfig
+
+    with pytest.raises(ValueError, match="allowed"):
+        OptimConfig(**changes)
+
+
+def test_what_would_stop_a_training_in_the_middle_is_told_at_its_start(bundle, drawn, tmp_path):
+    from llava_core.train.run_config import RunConfig
+
+    short = dataclasses.replace(ALIGN, max_tokens=4)
+    with pytest.raises(InputError, match=r"record image-0: got images of 4 tokens, allowed are fewer"):
+        run_stage(short, bundle, drawn, out=tmp_path / "align", seed=0)
+    cut = RunConfig(device="cpu", tokens_per_piece=6)
+    with pytest.raises(InputError, match=r"field tokens_per_piece: got a conversation of"):
+        run_stage(ALIGN, bundle, drawn, out=tmp_path / "align", seed=0, run=cut)
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "precious.txt").write_text("precious")
+    with pytest.raises(InputError, match="taken: got a folder that is not ours"):
+        run_stage(ALIGN, bundle, drawn, out=taken, seed=0)

@@ -87,13 +87,17 @@ def test_a_killed_stage_goes_on_at_the_exact_step(given, one, tmp_path, name):
     assert killed.returncode == 9
     assert not (tmp_path / name).exists()
     states = tmp_path / f"{name}.training"
-    assert sorted(path.name for path in states.iterdir()) == ["step-00000003", "step-00000006"]
+    (own,) = states.iterdir()
+    assert sorted(path.name for path in own.iterdir()) == ["step-00000003", "step-00000006"]
+    other = states / "of-other-data" / "step-00000009"
+    other.mkdir(parents=True)
+    (other / "state.json").write_text("{}")
     rest = start(given, tmp_path, name)
     assert rest.returncode == 0, rest.stderr
     assert "goes on at step 6 of 12" in rest.stdout
     assert losses(tmp_path / name) == losses(one / name)
     assert checkpoint_hash(tmp_path / name) == checkpoint_hash(one / name)
-    assert not states.exists()
+    assert [path.name for path in states.iterdir()] == ["of-other-data"]
 
 
 def test_lora_moves_the_language_model_by_matrices_of_low_rank(given, one):
