@@ -153,8 +153,8 @@ def measure_stage(
     begun = time.monotonic()
     bench = Bench(size, stage, device=device)
     n_image = bench.model.n_image_tokens
-    batches = [drawn(bench, bench.config.batch_size, seed=seed) for seed in range(n_repeats)]
-    everything = [row for batch in batches for row in batch]
+    everything = drawn(bench, bench.config.batch_size * n_repeats, seed=0)
+    batches = [everything[number::n_repeats] for number in range(n_repeats)]
     facts, bins = data_facts(everything, n_image), histogram(everything, n_image)
     print(f"\n== stage {stage}, {size}, {bench.config.batch_size} conversations a step ==")
     print(drawn_histogram(bins))

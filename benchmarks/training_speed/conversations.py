@@ -8,9 +8,11 @@ or down, and the supervised shares are estimates: a conversation's many question
 question before a long answer a tenth. Which ids are drawn does not matter for time.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 
@@ -72,22 +74,19 @@ def draw(
         Different images; they are named by number.
     """
     mixture, rng = MIXTURES[stage], np.random.default_rng(seed)
-    shares = [kind.share for kind in mixture.kinds]
+    room = MAX_TOKENS - mixture.n_before - n_image_tokens
     rows = []
-    for number in range(n_rows):
-        kind = mixture.kinds[rng.choice(len(shares), p=shares)]
-        middle = np.log(kind.mean_tokens) - kind.log_spread**2 / 2
-        room = MAX_TOKENS - mixture.n_before - n_image_tokens
-        n_text = int(np.clip(round(rng.lognormal(middle, kind.log_spread)), 4, room))
-        n_asked = n_text - round(kind.supervised_frac * n_text)
+    for kind, n_text in _lengths(mixture, n_rows):
+        n_text = min(max(n_text, 4), room)
+        n_answer = round(kind.supervised_frac * n_text)
         text = rng.integers(START + 1, image_token_id, mixture.n_before - 1 + n_text).tolist()
         before, after = text[: mixture.n_before - 1], text[mixture.n_before - 1 :]
         ids = (START, *before, *[image_token_id] * n_image_tokens, *after)
-        answer = after[n_asked:]
+        answer = after[n_text - n_answer :]
         labels = (*[IGNORE_INDEX] * (len(ids) - len(answer)), *answer)
-        image = Path(str(number % n_images))
+        image = Path(str(len(rows) % n_images))
         rows.append(Row(encoded=Encoded(input_ids=ids, labels=labels), images=(image,)))
-    return rows
+    return [rows[index] for index in rng.permutation(n_rows)]
 
 
 def histogram(rows: Sequence[Row], n_image_tokens: int, *, n_bins: int = 10) -> list[tuple[int, int, int]]:
@@ -108,3 +107,16 @@ def drawn_histogram(bins: Sequence[tuple[int, int, int]], *, width: int = 50) ->
     for first, last, count in bins:
         lines.append(f"{first:5d} - {last:<5d} {count:5d} {'#' * round(width * count / most)}".rstrip())
     return "\n".join(lines)
+
+
+def _lengths(mixture: Mixture, n_rows: int) -> list[tuple[Kind, int]]:
+    """Return kind and text length per conversation: evenly spaced quantiles, typical even of a few."""
+    ends = np.round(np.cumsum([kind.share for kind in mixture.kinds]) * n_rows).astype(int)
+    found = []
+    for kind, begin, end in zip(mixture.kinds, [0, *ends[:-1]], ends, strict=True):
+        middle = math.log(kind.mean_tokens) - kind.log_spread**2 / 2
+        length = NormalDist(middle, kind.log_spread)
+        found += [
+            (kind, round(math.exp(length.inv_cdf((n + 0.5) / (end - begin))))) for n in range(end - begin)
+        ]
+    return found

@@ -98,13 +98,13 @@ def test_conversations_are_as_long_as_they_are_said_to_be(stage, mean):
     from training_speed.conversations import draw, histogram
 
     given = {"n_image_tokens": 256, "image_token_id": 999, "n_images": 3}
-    rows = draw(stage, 2000, seed=0, **given)
-    assert fmean(row.n_tokens - 256 for row in rows) == pytest.approx(mean, rel=0.03)
+    rows = draw(stage, 100, seed=0, **given)
+    assert fmean(row.n_tokens - 256 for row in rows) == pytest.approx(mean, rel=0.02)
     supervised = fmean(row.n_supervised for row in rows) / fmean(row.n_tokens - 256 for row in rows)
     assert supervised == pytest.approx({"align": 0.95, "finetune": 0.65}[stage], abs=0.02)
     assert all(row.encoded.input_ids.count(999) == 256 and len(row.images) == 1 for row in rows)
-    assert rows[:5] == draw(stage, 5, seed=0, **given)
-    assert sum(count for _, _, count in histogram(rows, 256)) == 2000
+    assert rows == draw(stage, 100, seed=0, **given)
+    assert sum(count for _, _, count in histogram(rows, 256)) == 100
 
 
 def test_doubling_stops_before_memory_runs_out(monkeypatch):
