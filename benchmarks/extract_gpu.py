@@ -8,10 +8,11 @@ decoded already, on the device and in main memory) and from JPEG files; option l
 ScienceQA's length. Shares are of the dense matrix product measured in the same run: an image costs 155.3
 GFLOP (ViT-L/14 at 224 px, 23 layers).
 
-On a CPU: our way to CLIP's pooled output and to LLaVA's patch features against the stock
-``image-feature-extraction`` pipeline of transformers at its best batch size, on the same files and cores, in
-turns. For the patch features the stock pipeline has a model without the last layer, so that both sides run
-the same layers. Outputs are compared first; the run ends if they differ.
+On a CPU: our way to CLIP's pooled output, to the mean of LLaVA's patch features, and to both, which is what
+a store holds, against the stock ``image-feature-extraction`` pipeline of transformers at its best batch size,
+on the same files and cores, in turns. For the patch features the stock pipeline has a model without the last
+layer, so that both sides run the same layers; as it gives one output, both take two pipelines. Outputs are
+compared first; the run ends if they differ.
 
 One JSON object is printed, and written where ``--out`` says. ``--size tiny`` is a dry run of every part.
 """
@@ -109,7 +110,7 @@ def main() -> None:
             paths = write_jpegs(Path(folder), 64)
             result["against_stock"] = []
             for name in ("tiny",) if tiny else ("ViT-S/32", "ViT-B/32"):
-                for what in ("pooled", "patches"):
+                for what in ("both", "pooled", "patches"):
                     if time.perf_counter() < ends:
                         result["against_stock"].append(against_stock(paths, name, what))
     result["load_average_before_and_after"] = [load, round(os.getloadavg()[0], 1)]
@@ -246,34 +247,41 @@ def measure_questions(device: torch.device, name: str, dense: float) -> dict[str
 
 def against_stock(paths: Sequence[Path], name: str, what: str) -> dict[str, Any]:
     """Return wall time and CPU time of our way and of the stock pipeline's, in turns, outputs compared."""
-    cpu = torch.device("cpu")
+    cpu, processor = torch.device("cpu"), CLIPImageProcessorPil()
     model = _llava(name, "tiny", cpu)
-    tower, processor = model.vision_tower, CLIPImageProcessorPil()
-    if what == "patches":
-        config = CLIPVisionConfig(
+    tower, reader = model.vision_tower, PixelReader(processor)
+    short = CLIPVisionModel(
+        CLIPVisionConfig(
             **{**tower.config.to_dict(), "num_hidden_layers": tower.config.num_hidden_layers - 1}
         )
-        stock_model = CLIPVisionModel(config).eval()
-        stock_model.load_state_dict(tower.state_dict(), strict=False)
-    else:
-        stock_model = tower
-    pipe = pipeline("image-feature-extraction", model=stock_model, image_processor=processor, device="cpu")
-    reader, names = PixelReader(processor), [str(path) for path in paths]
+    ).eval()
+    short.load_state_dict(tower.state_dict(), strict=False)
+    whole_pipe, short_pipe = (
+        pipeline("image-feature-extraction", model=part, image_processor=processor, device="cpu")
+        for part in (tower, short)
+    )
+    names = [str(path) for path in paths]
 
     def stock(batch: int) -> Tensor:
-        found = pipe(names, batch_size=batch, pool=what == "pooled", return_tensors=True)
-        rows = [row.reshape(-1, row.shape[-1]) for row in found]
-        return torch.cat(rows) if what == "pooled" else torch.stack([row[1:].mean(0) for row in rows])
+        found = []
+        if what != "patches":
+            rows = whole_pipe(names, batch_size=batch, pool=True, return_tensors=True)
+            found.append(torch.cat([row.reshape(-1, row.shape[-1]) for row in rows]))
+        if what != "pooled":
+            rows = short_pipe(names, batch_size=batch, return_tensors=True)
+            found.append(torch.stack([row.reshape(-1, row.shape[-1])[1:].mean(0) for row in rows]))
+        return torch.cat(found, 1)
 
     def ours(batch: int) -> Tensor:
         batches = [paths[start : start + batch] for start in range(0, len(paths), batch)]
+        found = []
         with torch.inference_mode():
-            found = [
-                model.vision_and_pooled(pixels)[1]
-                if what == "pooled"
-                else model.vision_features(pixels).mean(1)
-                for pixels in pixel_batches(batches, reader, device=cpu)
-            ]
+            for pixels in pixel_batches(batches, reader, device=cpu):
+                if what == "patches":
+                    found.append(model.vision_features(pixels).mean(1))
+                else:
+                    features, pooled = model.vision_and_pooled(pixels)
+                    found.append(pooled if what == "pooled" else torch.cat([pooled, features.mean(1)], 1))
         return torch.cat(found)
 
     difference = float((stock(8) - ours(8)).abs().max())
