@@ -1,14 +1,17 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
 
+from llava_core.data.conversation import IGNORE_INDEX, Encoded
 from llava_core.errors import InputError
 from llava_core.model.llava import LlavaModel
 from llava_core.model.projector import build_projector
-from llava_core.recipes import mini_cpu
+from llava_core.recipes import find_recipe, mini_cpu
 from llava_core.train import memory_plan
+from llava_core.train.batches import Row
 from llava_core.train.memory_plan import check_memory, plan_memory
 from llava_core.train.order import sample_rows
 from llava_core.train.processes import Place
@@ -116,3 +119,17 @@ def test_a_plan_that_does_not_fit_says_what_would(bundle, drawn, monkeypatch):
     monkeypatch.setattr(memory_plan, "free_bytes", lambda device: 1.0)
     with pytest.raises(InputError, match=r"needs .* MB are free: use LoRA"):
         check_memory(bundle.model, rows, config, RunConfig(), here)
+
+
+def test_the_example_of_the_docs_is_what_is_said(monkeypatch):
+    """LLaVA 1.5, 7B, stage 2, conversations of 900 tokens, one device with 80 GB free."""
+    recipe = find_recipe("llava_v1_5_7b")
+    model = full_size()
+    model.llm.requires_grad_(True)
+    row = Row(encoded=Encoded(input_ids=(1,) * 900, labels=(IGNORE_INDEX,) * 600 + (1,) * 300))
+    monkeypatch.setattr(memory_plan, "free_bytes", lambda device: 80e9)
+    here = Place(rank=0, world=1, device=torch.device("cuda"))
+    with pytest.raises(InputError) as told:
+        check_memory(model, [row], recipe.finetune, recipe.finetune_run, here)
+    docs = " ".join((Path(__file__).parents[3] / "docs" / "training.md").read_text().split())
+    assert f"error: {told.value}" in docs
