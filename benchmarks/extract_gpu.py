@@ -48,8 +48,8 @@ from transformers import (
 )
 
 from llava_core.checkpoint import LlavaBundle
-from llava_core.data.conversation import V1
 from llava_core.data.pixels import PixelReader, n_cores, pixel_batches
+from llava_core.data.template import V1
 from llava_core.inference.asking import Asked, question_batches, run_batches
 from llava_core.inference.logprob import score_batch
 from llava_core.model.llava import LlavaModel

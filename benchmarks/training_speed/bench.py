@@ -22,7 +22,7 @@ from transformers import CLIPImageProcessorPil
 
 from llava_core.checkpoint import LlavaBundle
 from llava_core.data.collate import pad_batch
-from llava_core.data.conversation import TEMPLATES
+from llava_core.data.template import TEMPLATES
 from llava_core.model.packing import packed
 from llava_core.recipes import llava_v1
 from llava_core.train.batches import Row

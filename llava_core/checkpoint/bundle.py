@@ -15,7 +15,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from llava_core.data.conversation import IMAGE_TOKEN, Template
+from llava_core.data.conversation import IMAGE_TOKEN
+from llava_core.data.template import Template
 from llava_core.errors import InputError
 from llava_core.model.llava import LlavaModel
 from llava_core.model.projector import LinearProjector

@@ -8,7 +8,8 @@ import json
 
 from transformers import PreTrainedTokenizerFast
 
-from llava_core.data.conversation import IMAGE_TOKEN, Template
+from llava_core.data.conversation import IMAGE_TOKEN
+from llava_core.data.template import Template
 
 
 def chat_template(template: Template, tokenizer: PreTrainedTokenizerFast) -> str:

@@ -37,7 +37,8 @@ from llava_core.checkpoint.bundle import LlavaBundle
 from llava_core.checkpoint.chat_template import chat_template
 from llava_core.checkpoint.sources import quiet
 from llava_core.checkpoint.stock import stock_config, stock_weights
-from llava_core.data.conversation import IMAGE_TOKEN, Template
+from llava_core.data.conversation import IMAGE_TOKEN
+from llava_core.data.template import Template
 from llava_core.errors import InputError
 from llava_core.folders import check_replaceable
 from llava_core.model.projector import projector_kind

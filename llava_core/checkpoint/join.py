@@ -27,7 +27,8 @@ from llava_core.checkpoint.sources import (
     read_tokenizer,
 )
 from llava_core.checkpoint.stock import check_llm
-from llava_core.data.conversation import IMAGE_TOKEN, TEMPLATES
+from llava_core.data.conversation import IMAGE_TOKEN
+from llava_core.data.template import TEMPLATES
 from llava_core.errors import InputError
 from llava_core.model.llava import LlavaModel
 from llava_core.model.projector import PROJECTORS, build_projector
@@ -54,7 +55,7 @@ def join_models(
     projector : str
         Kind, of `llava_core.model.projector.PROJECTORS`.
     template : str
-        Of `llava_core.data.conversation.TEMPLATES`.
+        Of `llava_core.data.template.TEMPLATES`.
     pad_to_square : bool
         Pad images to a square in CLIP's mean colour before they are resized, as LLaVA 1.5 does; otherwise the
         short side is resized and the middle cut out.

@@ -39,7 +39,8 @@ from llava_core.checkpoint.sources import (
     read_tokenizer,
 )
 from llava_core.checkpoint.stock import check_config, from_stock
-from llava_core.data.conversation import IMAGE_TOKEN, TEMPLATES
+from llava_core.data.conversation import IMAGE_TOKEN
+from llava_core.data.template import TEMPLATES
 from llava_core.errors import InputError
 
 Layout = Literal["ours", "hugging_face", "original"]

@@ -29,7 +29,7 @@ from llava_core.checkpoint.sources import (
     read_image_processor,
     read_tokenizer,
 )
-from llava_core.data.conversation import Template
+from llava_core.data.template import Template
 from llava_core.errors import InputError
 from llava_core.model.llava import LlavaModel
 from llava_core.model.projector import PROJECTORS, build_projector

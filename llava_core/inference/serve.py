@@ -14,7 +14,7 @@ import torch
 from llava_core.checkpoint.folder import read_about, verify_checkpoint
 from llava_core.checkpoint.load import layout_of
 from llava_core.checkpoint.sources import find_folder
-from llava_core.data.conversation import Template
+from llava_core.data.template import Template
 from llava_core.errors import InputError
 
 

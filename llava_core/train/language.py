@@ -16,17 +16,9 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from llava_core.data.collate import length_grouped_batches, pad_batch
-from llava_core.data.conversation import (
-    DESCRIBE,
-    IGNORE_INDEX,
-    MINI_PLAIN,
-    Encoded,
-    Template,
-    Turn,
-    encode,
-    question_prompt,
-)
+from llava_core.data.conversation import DESCRIBE, IGNORE_INDEX, Encoded, Turn, encode, question_prompt
 from llava_core.data.example import Example
+from llava_core.data.template import MINI_PLAIN, Template
 from llava_core.train.loop import OptimConfig, Progress, Trace, epochs, gradients, make_optimizer, optimise
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from llava_core.checkpoint import LlavaBundle
 from llava_core.data.collate import length_grouped_batches
-from llava_core.data.conversation import TEMPLATES, Turn, encode
+from llava_core.data.conversation import Turn, encode
+from llava_core.data.template import TEMPLATES
 from llava_core.errors import InputError
 from llava_core.train.batches import Row
 from llava_core.train.loop import epochs

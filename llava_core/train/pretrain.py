@@ -25,9 +25,10 @@ from transformers import (
 
 from llava_core.checkpoint import LlavaBundle, build_bundle
 from llava_core.data.collate import clip_text_batch
-from llava_core.data.conversation import MINI_V1, question_prompt
+from llava_core.data.conversation import question_prompt
 from llava_core.data.example import Example
 from llava_core.data.images import load_pixels
+from llava_core.data.template import MINI_V1
 from llava_core.train.contrastive import (
     CaptionedImages,
     ContrastiveConfig,

@@ -18,7 +18,8 @@ import torch
 
 from llava_core.checkpoint import LlavaBundle, save_checkpoint, verify_checkpoint
 from llava_core.checkpoint.folder import MARKS
-from llava_core.data.conversation import TEMPLATES, Conversation
+from llava_core.data.conversation import Conversation
+from llava_core.data.template import TEMPLATES
 from llava_core.errors import InputError
 from llava_core.folders import check_replaceable
 from llava_core.model.llava import hf_names

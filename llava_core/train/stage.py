@@ -13,10 +13,11 @@ from typing import Literal
 
 import numpy as np
 
-from llava_core.data.conversation import DESCRIBE, TEMPLATES, Conversation, Turn
+from llava_core.data.conversation import DESCRIBE, Conversation, Turn
 from llava_core.data.example import Example
 from llava_core.data.llava_json import ConversationFile
 from llava_core.data.prompts import PROMPTS, prompted_turns
+from llava_core.data.template import TEMPLATES
 from llava_core.train.loop import OptimConfig
 from llava_core.train.lora import LoraSettings
 
@@ -37,7 +38,7 @@ class StageConfig:
     """What becomes of an example: its image and caption, or its question and answer. Conversations in
     LLaVA's record format are taken as they stand in either."""
     template: str
-    """Name in `llava_core.data.conversation.TEMPLATES`."""
+    """Name in `llava_core.data.template.TEMPLATES`."""
     n_epochs: float
     """Passes over the conversations."""
     batch_size: int

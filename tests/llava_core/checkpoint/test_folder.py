@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from llava_core.checkpoint import checkpoint_hash, load_checkpoint, read_seen_ids, save_checkpoint
-from llava_core.data.conversation import MINI_V1, Turn, encode
+from llava_core.data.conversation import Turn, encode
+from llava_core.data.template import MINI_V1
 from llava_core.errors import InputError
 from llava_core.model.llava import hf_names
 

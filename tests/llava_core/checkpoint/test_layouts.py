@@ -11,7 +11,8 @@ from transformers import AutoProcessor, LlavaConfig, LlavaForConditionalGenerati
 
 from llava_core.checkpoint import join_models, load_checkpoint, save_checkpoint
 from llava_core.checkpoint.convert import convert_model
-from llava_core.data.conversation import IMAGE_TOKEN, TEMPLATES, Turn, encode
+from llava_core.data.conversation import IMAGE_TOKEN, Turn, encode
+from llava_core.data.template import TEMPLATES
 from llava_core.errors import InputError
 from llava_core.model.projector import projector_kind
 

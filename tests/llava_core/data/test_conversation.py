@@ -5,10 +5,6 @@ import pytest
 from llava_core.data.conversation import (
     IGNORE_INDEX,
     IMAGE_TOKEN,
-    LLAVA_V1,
-    MINI_PLAIN,
-    MINI_V1,
-    TEMPLATES,
     Turn,
     encode,
     encode_answers,
@@ -16,6 +12,7 @@ from llava_core.data.conversation import (
     question_turns,
 )
 from llava_core.data.example import Example
+from llava_core.data.template import LLAVA_V1, MINI_PLAIN, MINI_V1, TEMPLATES
 
 QUESTION = Turn(role="human", text="Which colour is the ball?", image="first")
 ANSWER = Turn(role="assistant", text="red")

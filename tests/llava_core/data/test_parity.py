@@ -24,19 +24,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from llava_core.data.conversation import (
-    IGNORE_INDEX,
-    LLAMA_2,
-    LLAVA_V1,
-    PLAIN,
-    TEMPLATES,
-    V0,
-    V1,
-    Template,
-    Turn,
-    encode,
-    encode_answers,
-)
+from llava_core.data.conversation import IGNORE_INDEX, Turn, encode, encode_answers
+from llava_core.data.template import LLAMA_2, LLAVA_V1, PLAIN, TEMPLATES, V0, V1, Template
 
 N_PATCHES = 2
 

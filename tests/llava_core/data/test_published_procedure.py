@@ -8,16 +8,8 @@ token, image mark or ``ASSISTANT:`` in the words, no empty answer. The fixtures 
 import numpy as np
 import pytest
 
-from llava_core.data.conversation import (
-    IGNORE_INDEX,
-    LLAMA_2,
-    LLAVA_V1,
-    PLAIN,
-    V0,
-    V1,
-    Turn,
-    encode,
-)
+from llava_core.data.conversation import IGNORE_INDEX, Turn, encode
+from llava_core.data.template import LLAMA_2, LLAVA_V1, PLAIN, V0, V1
 
 N_PATCHES = 3
 SENTINEL = -200

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from llava_core.data.conversation import LLAVA_V1, TEMPLATES
+from llava_core.data.template import LLAVA_V1, TEMPLATES
 from llava_core.errors import InputError
 from llava_core.inference import asking, logprob
 from llava_core.inference.asking import Asked, ask, question_batches, run_batches

@@ -17,7 +17,8 @@ import torch
 from transformers.utils import import_utils
 
 from llava_core.checkpoint import save_checkpoint
-from llava_core.data.conversation import V0, encode
+from llava_core.data.conversation import encode
+from llava_core.data.template import V0
 from llava_core.errors import InputError
 from llava_core.inference.assistant import Llava
 from llava_core.inference.decoding import Decoding

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from llava_core.data.collate import pad_batch
-from llava_core.data.conversation import MINI_V1, Turn, encode
+from llava_core.data.conversation import Turn, encode
+from llava_core.data.template import MINI_V1
 from llava_core.model.llava import hf_names, load_hf_names
 from llava_core.model.projector import initialise
 

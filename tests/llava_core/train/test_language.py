@@ -3,7 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from llava_core.data.conversation import IGNORE_INDEX, MINI_V1
+from llava_core.data.conversation import IGNORE_INDEX
+from llava_core.data.template import MINI_V1
 from llava_core.train.language import LanguageConfig, documents, pretrain_llm, told_turns
 from llava_core.train.loop import OptimConfig
 
