@@ -77,7 +77,7 @@ def align(
 
 
 @app.command(
-    epilog="Example: llava finetune --data mini --base ckpt/align --out ckpt/finetune\n\n"
+    epilog="Example: llava finetune --data mini --base ckpt/align --out ckpt/finetune (mini: see align)\n\n"
     "On 8 GPUs: torchrun --nproc-per-node 8 --no-python llava finetune --recipe llava_v1_7b "
     "--chat chat.json --image-root coco/train2017 --base ckpt/align --out ckpt/finetune"
 )

@@ -100,6 +100,15 @@ def test_a_killed_stage_goes_on_at_the_exact_step(given, one, tmp_path, name):
     assert [path.name for path in states.iterdir()] == ["of-other-data"]
 
 
+def test_a_killed_stage_goes_on_with_another_number_of_processes(given, one, tmp_path):
+    assert start(given, tmp_path, "--die", "8", "full-fsdp-pieces").returncode == 9
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2")
+    rest = start(given, tmp_path, "full-fsdp-pieces", launcher=launcher)
+    assert rest.returncode == 0, rest.stderr
+    assert "goes on at step 6 of 12" in rest.stdout
+    assert losses(tmp_path / "full-fsdp-pieces") == pytest.approx(losses(one / "full-fsdp-pieces"), rel=2e-5)
+
+
 def test_lora_moves_the_language_model_by_matrices_of_low_rank(given, one):
     import torch
 
