@@ -19,6 +19,13 @@ app = typer.Typer(
     help="Train LLaVA in two stages, take its embeddings out, and let it answer.",
 )
 
+bench = typer.Typer(
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+    help="Score answers: ScienceQA's nine columns, LLaVA-Bench.",
+)
+
 Data = Annotated[Path, typer.Option(help="Folder in ScienceQA's layout, or a .jsonl or .parquet file.")]
 Part = Annotated[str, typer.Option(help="Part of the data set.")]
 Seed = Annotated[int, typer.Option(help="Seed.", min=0)]

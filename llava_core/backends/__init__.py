@@ -1,0 +1,1 @@
+"""Language models that are asked through chat messages: over HTTP, or in this process."""
