@@ -1,10 +1,13 @@
 """What all tests share: real ScienceQA where it is, and skipped tests named in the last lines."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from tests.chat_server import Answer, ChatServer, serve
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,6 +21,14 @@ def scienceqa_dir() -> Path:
     if not folder:
         pytest.skip("SCIENCEQA_DIR is not set: it names a folder with real ScienceQA")
     return Path(folder)
+
+
+@pytest.fixture
+def chat_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Answer], ChatServer]]:
+    """Start servers in OpenAI's protocol that say what a test gives them to say."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    with ExitStack() as open_servers:
+        yield lambda answer: open_servers.enter_context(serve(answer))
 
 
 @pytest.hookimpl(wrapper=True)

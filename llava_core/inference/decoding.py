@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    TemperatureLogitsWarper,
+    TopPLogitsWarper,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +74,49 @@ def logits_processors(decoding: Decoding, prompts: Sequence[Sequence[int]]) -> L
     if decoding.top_p < 1:
         steps.append(TopPLogitsWarper(decoding.top_p))
     return LogitsProcessorList([*steps, GumbelNoise(prompts, decoding.seed)])
+
+
+class EndOfSpan(StoppingCriteria):
+    """Ends a row that has filled the positions of the language model.
+
+    Parameters
+    ----------
+    n_left : sequence of int
+        Length at which each row ends, as ``generate`` counts: prompts given as ids are counted, with their
+        padding; prompts given as embeddings are not.
+    """
+
+    def __init__(self, n_left: Sequence[int]) -> None:
+        self.n_left = torch.tensor(n_left)
+
+    def __call__(self, input_ids: Tensor, scores: object, **_: object) -> Tensor:
+        """Return which rows have ended, (batch,)."""
+        return (input_ids.shape[1] >= self.n_left).to(input_ids.device)
+
+
+def generation_config(
+    decoding: Decoding,
+    *,
+    eos_token_id: int | list[int] | None,
+    pad_token_id: int,
+    stop_text: str | None = None,
+) -> GenerationConfig:
+    """Return transformers' settings, with every field set that a checkpoint's own could fill in.
+
+    Draws are no part of it, see `logits_processors`.
+    """
+    return GenerationConfig(
+        max_new_tokens=decoding.max_new_tokens,
+        do_sample=False,
+        num_beams=1,
+        temperature=1.0,
+        top_p=1.0,
+        top_k=50,
+        repetition_penalty=1.0,
+        eos_token_id=eos_token_id,
+        pad_token_id=pad_token_id,
+        stop_strings=[stop_text] if stop_text else None,
+    )
 
 
 def _row_seed(prompt: Sequence[int], seed: int) -> int:

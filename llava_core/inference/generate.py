@@ -13,7 +13,7 @@ from threading import Event
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
 from llava_core.checkpoint import LlavaBundle
@@ -21,7 +21,7 @@ from llava_core.data.conversation import Turn, encode
 from llava_core.data.example import Example
 from llava_core.errors import InputError
 from llava_core.inference.asking import BATCH_SIZE, Vision, left_padded, question_turns
-from llava_core.inference.decoding import Decoding, logits_processors
+from llava_core.inference.decoding import Decoding, EndOfSpan, generation_config, logits_processors
 from llava_core.inference.image_source import ImageSource, open_image
 
 _HALF_A_CHARACTER = "\ufffd"
@@ -197,18 +197,11 @@ def _decode(
         features = model.vision_features(pixels)
     ids, mask = (part.to(model.device) for part in left_padded(prompts, bundle.pad_token_id))
     stop_text = bundle.template.stop_text
-    # Every field that a checkpoint's own generation config could fill in is set here.
-    config = GenerationConfig(
-        max_new_tokens=decoding.max_new_tokens,
-        do_sample=False,
-        num_beams=1,
-        temperature=1.0,
-        top_p=1.0,
-        top_k=50,
-        repetition_penalty=1.0,
+    config = generation_config(
+        decoding,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=bundle.pad_token_id,
-        stop_strings=[stop_text] if stop_text else None,
+        stop_text=stop_text,
     )
     written: Tensor = model.llm.generate(
         inputs_embeds=model.embed(ids, features),
@@ -216,22 +209,12 @@ def _decode(
         generation_config=config,
         logits_processor=logits_processors(decoding, prompts),
         stopping_criteria=StoppingCriteriaList(
-            [_EndOfSpan([n_context_tokens(bundle) - len(prompt) for prompt in prompts]), _Closed(closed)]
+            [EndOfSpan([n_context_tokens(bundle) - len(prompt) for prompt in prompts]), _Closed(closed)]
         ),
         tokenizer=tokenizer,
         streamer=streamer,
     )
     return written
-
-
-class _EndOfSpan(StoppingCriteria):
-    """Ends a row that has filled the positions of the language model."""
-
-    def __init__(self, n_left: Sequence[int]) -> None:
-        self.n_left = torch.tensor(n_left)
-
-    def __call__(self, input_ids: Tensor, scores: object, **_: object) -> Tensor:
-        return (input_ids.shape[1] >= self.n_left).to(input_ids.device)
 
 
 class _Closed(StoppingCriteria):
