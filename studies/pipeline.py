@@ -14,12 +14,14 @@ from typing import Any
 
 import pandas as pd
 
+from llava_core.backends.budget import Budget
+from llava_core.backends.chat import Backend, Request
 from llava_core.data.example import Dataset, Example
 from llava_core.data.load import load_dataset
 from llava_core.data.mini import VERSION as GENERATOR_VERSION
 from llava_core.errors import InputError
 from llava_core.features.store import FeatureStore
-from studies.files import remove, write_parquet
+from studies.files import remove, write_json, write_parquet
 from studies.progress import Progress, Tick
 from studies.rundir import Facts, RunDir, digest
 from studies.spec import DEFAULT_RECIPE, StudySpec
@@ -278,6 +280,62 @@ def score_variants(
         do=score,
     )
     return pd.read_parquet(run.path / file)
+
+
+def ask_llm(
+    spec: StudySpec,
+    run: RunDir,
+    name: str,
+    requests: Sequence[Request],
+    *,
+    progress: Progress,
+) -> Path:
+    """Ask the run's language model, and return the file of its words, in the format of published answers.
+
+    Replies are kept in ``llm/replies.sqlite`` as they come; a run that was cut off asks for the others only.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or a request has no reply.
+    """
+    file = f"llm/{name}.json"
+    tick = progress.stage(f"ask {spec.llm_model or spec.llm_local} ({name})")
+
+    def ask() -> Facts:
+        from llava_core.evaluation.text_llm import ask_texts
+
+        budget = Budget(max_tokens=spec.llm_budget_tokens)
+        cache = run.path / "llm" / "replies.sqlite"
+        texts = ask_texts(
+            _language_model(spec), requests, cache=cache, budget=budget,
+            concurrency=spec.llm_concurrency if spec.llm_local is None else 1, progress=tick,
+        )  # fmt: skip
+        write_json(run.path / file, {"outputs": texts})
+        return {"n_requests": len(texts)}
+
+    run.step(
+        f"llm.{name}",
+        inputs={
+            "requests": digest({request.id: [m.text for m in request.messages] for request in requests}),
+            "model": spec.llm_model or spec.llm_local,
+            "endpoint": spec.llm_endpoint,
+        },
+        outputs=[file],
+        do=ask,
+    )
+    return run.path / file
+
+
+def _language_model(spec: StudySpec) -> Backend:
+    if spec.llm_local is not None:
+        from llava_core.inference.local_chat import LocalBackend
+
+        return LocalBackend(spec.llm_local, device=spec.llava_device, dtype=spec.llava_dtype, seed=spec.seed)
+    from llava_core.backends.openai_api import OpenAIBackend
+
+    assert spec.llm_model is not None
+    return OpenAIBackend(model=spec.llm_model, endpoint=spec.llm_endpoint)
 
 
 def run_checkpoints(spec: StudySpec, run_path: Path) -> Checkpoints | None:

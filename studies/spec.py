@@ -80,11 +80,27 @@ class StudySpec:
     """Precision that they are made in; None for bfloat16 on a GPU, float32 for a LLaVA trained here."""
     llava_clip: str | None = None
     """CLIP, folder or hub name, for the text tower that a checkpoint of others lacks."""
+    llm_pair: tuple[str, ...] = ()
+    """Two LLMs to be joined: the one that may abstain, then LLaVA; stems of files of answers. ``asked``, as
+    the first, is the language model below. Empty for no such method."""
+    llm_verdicts: Path | None = None
+    """What a judge replied where the two disagree; without it, the model below is asked."""
+    llm_model: str | None = None
+    """Language model behind an OpenAI-compatible endpoint; its key is ``OPENAI_API_KEY``."""
+    llm_endpoint: str | None = None
+    """Address up to ``/v1``; None for ``OPENAI_BASE_URL`` or OpenAI's own."""
+    llm_local: str | None = None
+    """In place of ``llm_model``: a chat model of transformers, folder or hub name."""
+    llm_concurrency: int = 8
+    """Requests to the language model that are under way at once."""
+    llm_budget_tokens: int | None = None
+    """Tokens at which a run stops asking, over all its resumptions; None for no budget."""
 
     def __post_init__(self) -> None:
         """Check ranges; types are the caller's business."""
         at_least: tuple[tuple[str, float], ...] = (
             ("seed", 0), ("trials", 0), ("folds", 2), ("outer_folds", 2), ("n_boot", 1), ("jobs", 1),
+            ("llm_concurrency", 1),
         )  # fmt: skip
         for name, least in at_least:
             if getattr(self, name) < least:
@@ -117,8 +133,37 @@ class StudySpec:
                 path=double,
                 field="llm_answers",
             )
+        _check_pair(self, stems)
         if any(m < 1 for m in (*self.curve_trees, *self.curve_xgbs)):
             raise InputError("got a number below 1", field="curve_trees, curve_xgbs")
+
+
+ASKED = "asked"
+"""In ``llm_pair``: answers that the run asks a language model for."""
+
+
+def _check_pair(spec: StudySpec, stems: list[str]) -> None:
+    """Check that the two LLMs that are joined are there."""
+    live = [name for name in ("llm_model", "llm_local") if getattr(spec, name) is not None]
+    if len(live) > 1:
+        raise InputError("got llm_model beside llm_local, allowed is one", field="llm_model")
+    if not spec.llm_pair:
+        useless = next((name for name in ("llm_verdicts", *live) if getattr(spec, name) is not None), None)
+        if useless is not None:
+            raise InputError(f"got {useless} without llm_pair, which says what is joined", field="llm_pair")
+        return
+    if len(spec.llm_pair) != 2 or spec.llm_pair[0] == spec.llm_pair[1]:
+        raise InputError(f"got {', '.join(spec.llm_pair)}, allowed are two names", field="llm_pair")
+    for name, allowed in zip(spec.llm_pair, ([*stems, ASKED], stems), strict=True):
+        if name not in allowed:
+            told = ", ".join(allowed) or "none, without --llm-answers"
+            raise InputError(f"got {name!r}, allowed are {told}", field="llm_pair")
+    if ASKED in stems:
+        raise InputError(
+            f"got a file named {ASKED}, which stands for a model that is asked", field="llm_answers"
+        )
+    if spec.llm_pair[0] == ASKED and not live:
+        raise InputError(f"got {ASKED} without llm_model or llm_local, which says who", field="llm_pair")
 
 
 PRESETS: Mapping[str, Mapping[str, object]] = {
@@ -143,7 +188,7 @@ OPTION_FIELDS = (
 )  # fmt: skip
 """Fields that have a command-line option of their own."""
 
-FREE_FIELDS = ("jobs", "dask")
+FREE_FIELDS = ("jobs", "dask", "llm_concurrency", "llm_budget_tokens")
 """Fields that may differ when a run is resumed: no result depends on them."""
 
 
@@ -207,10 +252,10 @@ def from_json(text: str, *, path: Path) -> StudySpec:
     """
     try:
         stored = json.loads(text)
-        for name in ("data", "features"):
+        for name in ("data", "features", "llm_verdicts"):
             stored[name] = None if stored[name] is None else Path(stored[name])
         stored["llm_answers"] = tuple(Path(answers) for answers in stored["llm_answers"])
-        stored |= {name: tuple(stored[name]) for name in ("curve_trees", "curve_xgbs")}
+        stored |= {name: tuple(stored[name]) for name in ("curve_trees", "curve_xgbs", "llm_pair")}
         return StudySpec(**stored)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"got a broken specification of a run ({error})", path=path) from None

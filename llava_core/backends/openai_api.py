@@ -65,6 +65,8 @@ class OpenAIBackend:
             raise InputError(
                 f"got {address!r}, allowed is an address such as http://localhost:8000/v1", field="endpoint"
             )
+        if parts.username is not None:
+            raise InputError(f"got a user or key in the address; keys are read from {KEY}", field="endpoint")
         key = os.environ.get(KEY)
         if not key and address.startswith(OPENAI):
             raise InputError(f"{KEY} is not set; name a key, or another --endpoint", field="endpoint")
@@ -74,15 +76,14 @@ class OpenAIBackend:
         self._client = OpenAI(
             api_key=key or "none", base_url=address, max_retries=n_retries, timeout=timeout_s
         )
-        port = f":{parts.port}" if parts.port else ""
-        self._where = f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+        self._where = address
         self._length_field = "max_tokens"
         self._has_answered = False
         self._lock = Lock()
 
     @property
     def name(self) -> str:
-        """Model and address, without user, password or key."""
+        """Model and address."""
         return f"{self.model} at {self._where}"
 
     def n_tokens(self, messages: Sequence[Message]) -> int:

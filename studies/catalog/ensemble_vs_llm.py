@@ -33,6 +33,7 @@ from studies.catalog.published import (
 )
 from studies.catalog.scoring import Scorer
 from studies.catalog.summary import Found, build_summary
+from studies.catalog.together import Pair, ask_first, bring_pair, fit_pair
 from studies.pipeline import (
     Checkpoints,
     bring_checkpoints,
@@ -78,6 +79,8 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
         figure = fit_figure(ground, progress)
         if source.answers:
             figure.methods.update(fit_published(ground, source.protocol.test, source.answers, progress))
+        if source.pair is not None:
+            figure.methods.update(fit_pair(ground, source.protocol.test, source.pair))
         if source.llava is not None and figure.is_ok("llava"):
             figure.methods["llava"] |= source.llava.costs
         variants = _llava_variants(spec, run_dir, source, ground, figure, progress)
@@ -104,6 +107,7 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
             gaps=source.gaps,
             llava=_llava_facts(figure, source.llava, variants),
             llm=describe_answers(source.answers, source.dataset),
+            llm_pair=source.pair.facts(source.protocol.test) if source.pair else None,
         )
         summary = build_summary(
             study=spec.study,
@@ -149,6 +153,7 @@ class _Source:
 
     dataset: Dataset
     answers: list[PublishedAnswers]
+    pair: Pair | None
     protocol: Protocol
     llava: Checkpoints | None
     store: FeatureStore | None
@@ -172,12 +177,20 @@ def _bring(spec: StudySpec, run_dir: RunDir, progress: Progress) -> _Source:
         check_families(protocol.test)
     checks = audit.audit_parts(protocol)
     audit.enforce(checks, allow_leak=spec.allow_leak)
+    answers += ask_first(spec, run_dir, dataset, protocol.test, progress)
+    pair = bring_pair(spec, run_dir, dataset, protocol.test, answers, progress)
     llava = bring_checkpoints(spec, run_dir, protocol.train_llm, fingerprint=fingerprint, progress=progress)
     store = bring_store(spec, run_dir, llava, protocol.used, fingerprint=fingerprint, progress=progress)
     checks += audit.audit_seen(protocol, ()) if store is None else audit.audit_store(protocol, store)
     audit.enforce(checks, allow_leak=spec.allow_leak)
     return _Source(
-        dataset=dataset, answers=answers, protocol=protocol, llava=llava, store=store, checks=checks
+        dataset=dataset,
+        answers=answers,
+        pair=pair,
+        protocol=protocol,
+        llava=llava,
+        store=store,
+        checks=checks,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["ladder", "member", "stack", "llm", "baseline", "ablation"]
+Kind = Literal["ladder", "member", "stack", "llm", "baseline", "ablation", "bound"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +32,9 @@ METHODS: Mapping[str, Method] = {
     "llava": Method(label="LLaVA (option likelihood)", kind="llm"),
     "llava_generated": Method(label="LLaVA (generated answer)", kind="llm"),
     "llm_best": Method(label="Best single LLM", kind="llm"),
+    "llm_complement": Method(label="Complement: an LLM, else LLaVA", kind="llm"),
+    "llm_judge": Method(label="Judge between an LLM and LLaVA", kind="llm"),
+    "llm_either": Method(label="Upper bound: either of the two right", kind="bound"),
     "llm_vote": Method(label="Vote of the LLMs", kind="baseline"),
     "question_only": Method(label="XGBoost without the image", kind="baseline"),
     "majority_position": Method(label="Majority position", kind="baseline"),
@@ -56,6 +59,9 @@ _AGAINST = (
     ("stacking", "forest_of_xgboost"),
     ("stacking_with_llava", "stacking"),
     ("stacking_with_llm", "llm_vote"),
+    ("stacking_with_llm", "llm_complement"),
+    ("stacking_with_llm", "llm_judge"),
+    ("llm_judge", "llm_complement"),
     ("xgboost", "question_only"),
     ("xgboost", "majority_position"),
     ("llava", "question_only"),
@@ -78,6 +84,7 @@ def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     """Return the planned comparisons among the methods of a run, which Holm's correction counts."""
     against = reference(names)
     wanted = [(name, against) for name in names if against and describe(name).kind in ("ladder", "stack")]
-    wanted += [("llm_vote", against)] if against == "llm_best" else []
+    joined = ("llm_vote", "llm_complement", "llm_judge")
+    wanted += [(name, against) for name in joined] if against == "llm_best" else []
     wanted += [pair for pair in _AGAINST if pair not in wanted]
     return [(a, b) for a, b in wanted if b is not None and a in names and b in names]

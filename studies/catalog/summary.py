@@ -39,6 +39,8 @@ class Found:
     llava: Facts | None = None
     """``stages``, and ``scores`` as what to method name."""
     llm: Sequence[Facts] = ()
+    llm_pair: Facts | None = None
+    """Who was joined with whom, and how often they abstained and disagreed."""
 
 
 def build_summary(
@@ -110,6 +112,7 @@ def build_summary(
         "audit": {"checks": list(found.checks)},
         "llava": _llava(found.llava, tested.on([e for e in scorer.examples if e.has_image])),
         "llm": list(found.llm),
+        "llm_pair": found.llm_pair,
         "examples": _examples(methods, scorer, against, chosen, run_path),
         "provenance": dict(provenance),
     }

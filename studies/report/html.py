@@ -52,6 +52,7 @@ def render_html(summary: Mapping[str, Any], *, thumbnails: Mapping[str, str] | N
         "audit": evidence.audit(summary),
         "data": evidence.data(summary),
         "published": evidence.published(summary),
+        "llm_pair": summary.get("llm_pair"),
         "examples": evidence.examples(summary, thumbnails or {}),
         "provenance": evidence.provenance(summary),
     }

@@ -149,8 +149,9 @@ def test_the_key_and_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
         OpenAIBackend(model="m")
     with pytest.raises(InputError, match="got 'localhost:8000', allowed is an address such as"):
         OpenAIBackend(model="m", endpoint="localhost:8000")
-    named = OpenAIBackend(model="m", endpoint="http://user:password@localhost:8000/v1").name
-    assert named == "m at http://localhost:8000/v1"
+    with pytest.raises(InputError, match="got a user or key in the address") as raised:
+        OpenAIBackend(model="m", endpoint="http://user:sk-secret@localhost:8000/v1")
+    assert "sk-secret" not in str(raised.value)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:1234/v1")
     assert OpenAIBackend(model="m").name == "m at http://localhost:1234/v1"
     assert openai_api.OPENAI.startswith("https://")
