@@ -46,7 +46,7 @@ def wrong(row: dict) -> int:
 
 @pytest.fixture(scope="module")
 def files(records, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Ten cases: text abstains in 0 to 2, is right in 3 to 6; llava is wrong in 2, 5, 6, 8, 9; no verdict: 5."""
+    """Text abstains in cases 0 to 2, is right in 3 to 6; llava is wrong in 2, 5, 6, 8, 9; no verdict in 5."""
     _, test = records
     folder = tmp_path_factory.mktemp("answers")
     text: dict[str, int | None] = {}
