@@ -28,7 +28,7 @@ from studies.catalog.ground import lay_ground
 from studies.catalog.protocol import Protocol, choose_protocol
 from studies.catalog.stacks import LEVEL0
 from studies.rundir import RunDir
-from studies.spec import StudySpec
+from studies.spec.ensemble import EnsembleSpec
 
 
 def main(data: Path, n_seeds: int = 3) -> None:
@@ -44,7 +44,7 @@ def main(data: Path, n_seeds: int = 3) -> None:
 
 def _measure(data: Path, protocol: Protocol, *, seed: int) -> Mapping[str, tuple[float, float]]:
     with tempfile.TemporaryDirectory() as folder:
-        spec = StudySpec(study="ensemble_vs_llm", data=data, seed=seed)
+        spec = EnsembleSpec(study="ensemble_vs_llm", data=data, seed=seed)
         ground = lay_ground(spec, RunDir(path=Path(folder)), protocol, fingerprint="")
     rows, (train, val) = ground.fitted, ground.folds[0]
     y, questions, groups = rows.y, rows.questions, rows.groups

@@ -37,7 +37,8 @@ from studies.catalog.stacks import CONTEXT
 from studies.catalog.stacks import LEVEL0 as STACK
 from studies.design import OptionTable, option_table
 from studies.rundir import RunDir
-from studies.spec import StudySpec, from_json
+from studies.spec.base import from_json
+from studies.spec.ensemble import EnsembleSpec
 
 N_INNER = 4
 MORE = ("neighbours", "linear", "stacking")
@@ -98,7 +99,7 @@ CANDIDATES: Mapping[str, Candidate] = {
 
 def main(run: Path, n_outer: int = 1) -> None:
     """Measure and print, a line per candidate."""
-    spec = from_json((run / "spec.json").read_text(), path=run / "spec.json")
+    spec = from_json(EnsembleSpec, (run / "spec.json").read_text(), path=run / "spec.json")
     ground, table = _rows(spec, run)
     families = table.groups[np.unique(table.questions, return_index=True)[1]]
     outer = family_folds(families, n_folds=spec.outer_folds, seed=spec.seed)[:n_outer]
@@ -125,7 +126,7 @@ def main(run: Path, n_outer: int = 1) -> None:
         print(f"| {name} | {' | '.join(cells)} |")
 
 
-def _rows(spec: StudySpec, run: Path) -> tuple[Ground, OptionTable]:
+def _rows(spec: EnsembleSpec, run: Path) -> tuple[Ground, OptionTable]:
     """Return the answered test questions, with what the run's ladder says of them."""
     dataset = load_dataset(spec.data)
     answers = [read_answers(path, dataset) for path in spec.llm_answers]

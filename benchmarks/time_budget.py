@@ -19,7 +19,7 @@ from studies.catalog.folds import encode_ground_folds
 from studies.catalog.ground import blocks_without_llava, lay_ground
 from studies.catalog.protocol import choose_protocol
 from studies.rundir import RunDir
-from studies.spec import StudySpec
+from studies.spec.ensemble import EnsembleSpec
 
 MEMBERS = ("random_forest", "xgboost", "lightgbm", "forest_of_xgboost", "neighbours")
 TOO_MANY = 10_000
@@ -28,7 +28,7 @@ TOO_MANY = 10_000
 def main(data: Path, budgets_s: tuple[float, ...] = (20.0, 60.0)) -> None:
     """Measure and print, a line as soon as a search is done."""
     with tempfile.TemporaryDirectory() as folder:
-        spec = StudySpec(study="ensemble_vs_llm", data=data)
+        spec = EnsembleSpec(study="ensemble_vs_llm", data=data)
         protocol = choose_protocol(load_dataset(data), seed=0)
         ground = lay_ground(spec, RunDir(path=Path(folder)), protocol, fingerprint="")
         rows = ground.fitted

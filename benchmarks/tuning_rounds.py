@@ -25,7 +25,7 @@ from studies.catalog.folds import encode_ground_folds
 from studies.catalog.ground import Ground, blocks_without_llava, lay_ground
 from studies.catalog.protocol import choose_protocol
 from studies.rundir import RunDir
-from studies.spec import StudySpec
+from studies.spec.ensemble import EnsembleSpec
 
 MEMBERS = ("random_forest", "xgboost", "lightgbm", "forest_of_xgboost")
 ROUNDS = (1, 4)
@@ -35,7 +35,7 @@ def main(data: Path, store: Path | None = None, n_seeds: int = 5, n_trials: int 
     """Tune and print, a line as soon as a member is done."""
     with tempfile.TemporaryDirectory() as folder:
         ground = lay_ground(
-            StudySpec(study="ensemble_vs_llm", data=data),
+            EnsembleSpec(study="ensemble_vs_llm", data=data),
             RunDir(path=Path(folder)),
             choose_protocol(load_dataset(data), seed=0),
             fingerprint="",

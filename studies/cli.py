@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from llava_core.errors import InputError, told_in_one_line
-from studies import spec as specs
 from studies.catalog import STUDIES
 from studies.progress import shown
-from studies.rundir import open_run
+from studies.rundir import SPEC_FILE, open_run
+from studies.spec import base as specs
 
 WIDTH = 80
 
@@ -56,8 +56,8 @@ def list_studies() -> None:
     console = _console()
     for name, study in STUDIES.items():
         console.print(f"[bold]{name}[/bold]  {escape(study.title)}")
-    console.print(f"presets: {', '.join(specs.PRESETS)}")
-    console.print(f"settings for --set: {', '.join(specs.setting_names())}")
+        console.print(f"presets: {', '.join(study.spec.PRESETS)}")
+        console.print(f"settings for --set: {', '.join(specs.setting_names(study.spec))}")
 
 
 @app.command("run")
@@ -79,7 +79,7 @@ def run_study(
     llm_answers: Annotated[
         list[Path] | None, typer.Option(help="File of published LLM answers; repeatable.")
     ] = None,
-    preset: Annotated[str, typer.Option(help=f"One of {', '.join(specs.PRESETS)}.")] = "default",
+    preset: Annotated[str, typer.Option(help="Named settings, see `studies list`.")] = "default",
     trials: Annotated[
         int | None, typer.Option(help="Tuning trials per method.", show_default="by preset")
     ] = None,
@@ -110,22 +110,23 @@ def run_study(
         if study not in STUDIES:
             raise InputError(f"got {study!r}, allowed are {', '.join(STUDIES)}", field="study")
         spec = specs.resolve(
+            STUDIES[study].spec,
             study,
             preset=preset,
             settings=settings or (),
             data=data,
             llava=llava,
             features=features,
-            llm_answers=tuple(llm_answers or ()),
+            llm_answers=tuple(llm_answers) if llm_answers else None,
             trials=trials,
             seed=seed,
             limit=limit,
-            allow_leak=allow_leak,
+            allow_leak=allow_leak or None,
         )
         folder = out if out is not None else Path("runs") / study
 
         def differ(stored: str) -> list[str]:
-            return specs.differences(specs.from_json(stored, path=folder / "spec.json"), spec)
+            return specs.differences(spec, stored, path=folder / SPEC_FILE)
 
         with open_run(folder, spec=specs.to_json(spec), resume=resume, differ=differ) as run:
             with shown(_console(stderr=True)) as progress:

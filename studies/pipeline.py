@@ -24,7 +24,8 @@ from llava_core.features.store import FeatureStore
 from studies.files import remove, write_json, write_parquet
 from studies.progress import Progress, Tick
 from studies.rundir import Facts, RunDir, digest
-from studies.spec import DEFAULT_RECIPE, StudySpec
+from studies.spec.base import DEFAULT_RECIPE, StudySpec
+from studies.spec.ensemble import EnsembleSpec
 
 DATA_SEED = 0
 """The bundled data is frozen: every run uses the same, whatever its own seed."""
@@ -283,7 +284,7 @@ def score_variants(
 
 
 def ask_llm(
-    spec: StudySpec,
+    spec: EnsembleSpec,
     run: RunDir,
     name: str,
     requests: Sequence[Request],
@@ -327,7 +328,7 @@ def ask_llm(
     return run.path / file
 
 
-def _language_model(spec: StudySpec) -> Backend:
+def _language_model(spec: EnsembleSpec) -> Backend:
     if spec.llm_local is not None:
         from llava_core.inference.local_chat import LocalBackend
 

@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from studies.progress import Progress
 from studies.rundir import RunDir
-from studies.spec import StudySpec
+from studies.spec.base import StudySpec
+from studies.spec.ensemble import EnsembleSpec
 
-RunStudy = Callable[[StudySpec, RunDir, Progress, str], Path]
-"""Takes the spec, the open run folder, the progress and the command line; returns the report's path."""
+RunStudy = Callable[[Any, RunDir, Progress, str], Path]
+"""Takes the study's spec, the open run folder, the progress and the command; returns the report's path."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,6 +20,8 @@ class Study:
     """One entry of the catalogue."""
 
     title: str
+    spec: type[StudySpec]
+    """Its settings."""
     module: str
     """Module whose ``run`` is a `RunStudy`; imported when the study runs."""
 
@@ -31,6 +35,7 @@ class Study:
 STUDIES: Mapping[str, Study] = {
     "ensemble_vs_llm": Study(
         title="Trees, forests, boosting and stacks against LLaVA and with it, on multiple-choice questions",
+        spec=EnsembleSpec,
         module="studies.catalog.ensemble_vs_llm",
     ),
 }

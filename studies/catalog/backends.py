@@ -7,12 +7,12 @@ from joblib import parallel_config
 
 from llava_core.errors import InputError
 from studies.catalog.sharing import check_storage
-from studies.spec import JOURNAL, StudySpec
+from studies.spec.ensemble import JOURNAL, EnsembleSpec
 
 DASK_TIMEOUT_S = 15
 
 
-def check_backends(spec: StudySpec) -> None:
+def check_backends(spec: EnsembleSpec) -> None:
     """Check that the database, the cluster's client and the device that a run asks for are there.
 
     Raises
@@ -33,7 +33,7 @@ def check_backends(spec: StudySpec) -> None:
 
 
 @contextmanager
-def fitting_on(spec: StudySpec) -> Iterator[None]:
+def fitting_on(spec: EnsembleSpec) -> Iterator[None]:
     """Run joblib's parallel fits within the context on the cluster of a run, or in threads without one.
 
     Raises

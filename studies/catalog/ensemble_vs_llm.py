@@ -44,18 +44,18 @@ from studies.pipeline import (
 )
 from studies.progress import Progress
 from studies.rundir import MANIFEST_FILE, RunDir
-from studies.spec import StudySpec
+from studies.spec.ensemble import EnsembleSpec
 
 REMOVED_TAG = "@families_removed"
 """Suffix of methods in the second figure, in the predictions table too."""
 
 
-def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> Path:
+def run(spec: EnsembleSpec, run_dir: RunDir, progress: Progress, command: str) -> Path:
     """Run the study, or what is left of it, and return the report's path.
 
     Parameters
     ----------
-    spec : StudySpec
+    spec : EnsembleSpec
     run_dir : RunDir
         Open for this process.
     progress : Progress
@@ -141,7 +141,7 @@ def run(spec: StudySpec, run_dir: RunDir, progress: Progress, command: str) -> P
         return write_outputs(run_dir, predictions, summary)
 
 
-def _same_data(spec: StudySpec, run_dir: RunDir, progress: Progress) -> bool:
+def _same_data(spec: EnsembleSpec, run_dir: RunDir, progress: Progress) -> bool:
     """Whether the data is what the finished run read."""
     manifest = json.loads((run_dir.path / MANIFEST_FILE).read_text(encoding="utf-8"))
     return bool(manifest["data"] == load_data(spec, run_dir, progress).fingerprint)
@@ -166,7 +166,7 @@ class _Source:
         return left + answer_gaps(self.answers, self.dataset)
 
 
-def _bring(spec: StudySpec, run_dir: RunDir, progress: Progress) -> _Source:
+def _bring(spec: EnsembleSpec, run_dir: RunDir, progress: Progress) -> _Source:
     """Bring data, LLaVA and features to the run; audit each as early as possible."""
     check_recipe(spec)
     dataset = load_data(spec, run_dir, progress)
@@ -195,7 +195,7 @@ def _bring(spec: StudySpec, run_dir: RunDir, progress: Progress) -> _Source:
 
 
 def _ground(
-    spec: StudySpec, run_dir: RunDir, source: _Source, protocol: Protocol, *, tag: str = ""
+    spec: EnsembleSpec, run_dir: RunDir, source: _Source, protocol: Protocol, *, tag: str = ""
 ) -> Ground:
     return lay_ground(
         spec, run_dir, protocol, fingerprint=source.dataset.fingerprint, store=source.store, tag=tag
@@ -203,7 +203,7 @@ def _ground(
 
 
 def _llava_variants(
-    spec: StudySpec, run_dir: RunDir, source: _Source, ground: Ground, figure: Figure, progress: Progress
+    spec: EnsembleSpec, run_dir: RunDir, source: _Source, ground: Ground, figure: Figure, progress: Progress
 ) -> dict[str, str]:
     """Score LLaVA under what should break it, on the image questions of the headline."""
     if source.llava is None or not figure.is_ok("llava"):
@@ -218,7 +218,7 @@ def _llava_variants(
 
 
 def _second_figure(
-    spec: StudySpec, run_dir: RunDir, source: _Source, figure: Figure, progress: Progress
+    spec: EnsembleSpec, run_dir: RunDir, source: _Source, figure: Figure, progress: Progress
 ) -> tuple[Figure | None, dict[str, Any]]:
     """Where train and test share families: refit without the shared ones, parameters as tuned before."""
     protocol = source.protocol

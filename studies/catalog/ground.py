@@ -25,7 +25,7 @@ from studies.design import DesignEncoder, OptionTable, option_table
 from studies.design.encoder import available_blocks
 from studies.predictions import build_predictions, read_predictions, write_predictions
 from studies.rundir import Facts, RunDir, digest
-from studies.spec import StudySpec
+from studies.spec.ensemble import EnsembleSpec
 
 LLAVA_BLOCKS = ("projector", "llm_hidden", "option_logprob", "llm_answer")
 """Blocks that need LLaVA: trees without LLaVA do not see them."""
@@ -42,7 +42,7 @@ Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 class Ground:
     """Rows, folds and features that the methods of a run share."""
 
-    spec: StudySpec
+    spec: EnsembleSpec
     run: RunDir
     key: Mapping[str, object]
     """What every step depends on, for its key."""
@@ -100,7 +100,7 @@ class Ground:
 
 
 def lay_ground(
-    spec: StudySpec,
+    spec: EnsembleSpec,
     run: RunDir,
     protocol: Protocol,
     *,

@@ -26,7 +26,7 @@ from studies.catalog.sharing import SEARCHES
 from studies.files import remove
 from studies.progress import Progress
 from studies.rundir import Facts, digest
-from studies.spec import JOURNAL
+from studies.spec.ensemble import JOURNAL
 
 LADDER = ("decision_tree", "random_forest", "xgboost", "lightgbm", "forest_of_xgboost")
 OOF = "oof"

@@ -20,7 +20,8 @@ from studies.pipeline import extract_with, load_file, run_checkpoints
 from studies.predictions import build_predictions, write_predictions
 from studies.progress import Progress
 from studies.rundir import SPEC_FILE
-from studies.spec import from_json
+from studies.spec.base import from_json
+from studies.spec.ensemble import EnsembleSpec
 
 
 def predict_with(
@@ -129,7 +130,9 @@ def _features(
     """Return the features of the questions: the given store, or one extracted beside the output."""
     if features is not None:
         return FeatureStore.open(features, data_fingerprint=dataset.fingerprint)
-    spec = from_json((run_path / SPEC_FILE).read_text(encoding="utf-8"), path=run_path / SPEC_FILE)
+    spec = from_json(
+        EnsembleSpec, (run_path / SPEC_FILE).read_text(encoding="utf-8"), path=run_path / SPEC_FILE
+    )
     checkpoints = run_checkpoints(spec, run_path)
     if checkpoints is None:
         raise InputError(

@@ -15,7 +15,8 @@ from llava_core.errors import InputError
 from studies.files import remove, write_text
 from studies.progress import Progress
 from studies.rundir import MANIFEST_FILE, SPEC_FILE
-from studies.spec import JOURNAL, from_json
+from studies.spec.base import from_json
+from studies.spec.ensemble import JOURNAL, EnsembleSpec
 
 SEARCHES, DONE = "tuning", "done"
 WAIT_S = 0.5
@@ -78,7 +79,7 @@ def work(run_path: Path, progress: Progress, *, storage: str | None = None, jobs
     spec_file = run_path / SPEC_FILE
     if not spec_file.is_file():
         raise InputError("holds no run", path=run_path)
-    spec = from_json(spec_file.read_text(encoding="utf-8"), path=spec_file)
+    spec = from_json(EnsembleSpec, spec_file.read_text(encoding="utf-8"), path=spec_file)
     if spec.storage is None:
         raise InputError(
             f"shares no tuning; allowed is a run with --set storage={JOURNAL}, or with a database's URL",

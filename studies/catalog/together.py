@@ -21,7 +21,7 @@ from studies.design import option_table
 from studies.pipeline import ask_llm
 from studies.progress import Progress
 from studies.rundir import Facts, RunDir
-from studies.spec import ASKED, StudySpec
+from studies.spec.ensemble import ASKED, EnsembleSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +51,7 @@ class Pair:
 
 
 def ask_first(
-    spec: StudySpec, run: RunDir, dataset: Dataset, test: Sequence[Example], progress: Progress
+    spec: EnsembleSpec, run: RunDir, dataset: Dataset, test: Sequence[Example], progress: Progress
 ) -> list[PublishedAnswers]:
     """Return the answers of the language model that is asked itself; none where none are wanted."""
     if spec.llm_pair[:1] != (ASKED,):
@@ -61,7 +61,7 @@ def ask_first(
 
 
 def bring_pair(
-    spec: StudySpec,
+    spec: EnsembleSpec,
     run: RunDir,
     dataset: Dataset,
     test: Sequence[Example],

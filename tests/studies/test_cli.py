@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from studies import spec as specs
 from studies.catalog import STUDIES, Study
 from studies.cli import app
+from studies.spec.base import setting_names
 
 runner = CliRunner()
 
@@ -30,8 +30,9 @@ def test_help_fits_eighty_columns_and_shows_an_example(
 def test_list_names_studies_presets_and_settings() -> None:
     result = runner.invoke(app, ["list"])
     assert result.exit_code == 0
-    for name in (*STUDIES, *specs.PRESETS, *specs.setting_names()):
-        assert name in result.stdout
+    for study, entry in STUDIES.items():
+        for name in (study, *entry.spec.PRESETS, *setting_names(entry.spec)):
+            assert name in result.stdout
 
 
 @pytest.mark.parametrize(

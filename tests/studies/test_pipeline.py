@@ -16,7 +16,8 @@ from llava_core.features.store import Block, write_store
 from studies.pipeline import Checkpoints, bring_checkpoints, bring_store, load_data, run_checkpoints
 from studies.progress import Silent
 from studies.rundir import RunDir
-from studies.spec import resolve
+from studies.spec.base import resolve
+from studies.spec.ensemble import EnsembleSpec
 
 EXAMPLES = tuple(
     Example(id=f"q{i}", question="Which?", options=("a", "b"), answer=0, split="test", group=f"g{i}")
@@ -45,7 +46,7 @@ def store_of(examples: Sequence[Example], path: Path, fingerprint: str = "f") ->
 
 
 def bring(run: RunDir, store: Path, examples: Sequence[Example] = EXAMPLES) -> object:
-    spec = resolve("s", features=store)
+    spec = resolve(EnsembleSpec, "s", features=store)
     return bring_store(spec, run, None, examples, fingerprint="f", progress=Silent())
 
 
@@ -74,13 +75,13 @@ def test_a_torn_store_is_refused(file: str, run: RunDir, tmp_path: Path) -> None
 
 
 def test_without_llava_there_is_no_store(run: RunDir) -> None:
-    spec = resolve("s")
+    spec = resolve(EnsembleSpec, "s")
     assert bring_checkpoints(spec, run, (), fingerprint="f", progress=Silent()) is None
     assert bring_store(spec, run, None, EXAMPLES, fingerprint="f", progress=Silent()) is None
 
 
 def test_a_store_makes_a_checkpoint_unnecessary(run: RunDir, tmp_path: Path) -> None:
-    spec = resolve("s", features=tmp_path / "store")
+    spec = resolve(EnsembleSpec, "s", features=tmp_path / "store")
     assert bring_checkpoints(spec, run, EXAMPLES, fingerprint="f", progress=Silent()) is None
 
 
@@ -88,7 +89,7 @@ def test_a_given_checkpoint_is_not_trained_again(run: RunDir, tmp_path: Path) ->
     """A checkpoint of others, told by all its files."""
     (tmp_path / "config.json").write_text('{"model_type": "llava", "text_config": {}}')
     (tmp_path / "model.safetensors").write_bytes(b"12345")
-    spec = resolve("s", llava=str(tmp_path))
+    spec = resolve(EnsembleSpec, "s", llava=str(tmp_path))
     found = bring_checkpoints(spec, run, EXAMPLES, fingerprint="f", progress=Silent())
     assert found == Checkpoints(paths={"finetune": tmp_path}, hashes={"finetune": checkpoint_hash(tmp_path)})
     assert found.costs == {"fit_s": None, "size_bytes": 5}
@@ -119,9 +120,9 @@ def test_the_bundled_data_is_drawn_once_and_a_torn_copy_again(
 
     monkeypatch.setattr("llava_core.data.mini.write_mini", draw)
     with pytest.raises(KeyboardInterrupt):
-        load_data(resolve("s"), run, Silent())
+        load_data(resolve(EnsembleSpec, "s"), run, Silent())
     for seed in (0, 5):
-        assert len(load_data(resolve("s", seed=seed), run, Silent()).examples) == 1
+        assert len(load_data(resolve(EnsembleSpec, "s", seed=seed), run, Silent()).examples) == 1
     assert calls == [0, 0]
 
 

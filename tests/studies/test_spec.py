@@ -6,8 +6,9 @@ import pytest
 
 from llava_core.errors import InputError
 from llava_core.settings import parse_value
-from studies import spec as specs
-from studies.spec import StudySpec, resolve
+from studies.spec import base as specs
+from studies.spec.base import StudySpec, resolve
+from studies.spec.ensemble import EnsembleSpec
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ from studies.spec import StudySpec, resolve
     ],
 )
 def test_a_setting_takes_the_type_of_its_field(setting: str, field: str, value: object) -> None:
-    assert getattr(resolve("s", settings=[setting]), field) == value
+    assert getattr(resolve(EnsembleSpec, "s", settings=[setting]), field) == value
 
 
 @pytest.mark.parametrize(
@@ -42,46 +43,59 @@ def test_a_setting_takes_the_type_of_its_field(setting: str, field: str, value: 
 )
 def test_a_bad_setting_names_what_is_allowed(setting: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
-        resolve("s", settings=[setting])
+        resolve(EnsembleSpec, "s", settings=[setting])
 
 
 def test_an_unknown_preset_lists_the_presets() -> None:
     with pytest.raises(InputError, match="'fast', allowed are default, published, quick"):
-        resolve("s", preset="fast")
+        resolve(EnsembleSpec, "s", preset="fast")
 
 
 def test_options_win_over_settings_and_settings_over_the_preset() -> None:
-    assert resolve("s", preset="quick").trials == specs.PRESETS["quick"]["trials"]
-    spec = resolve("s", preset="quick", settings=["folds=3"], trials=9)
+    assert resolve(EnsembleSpec, "s", preset="quick").trials == EnsembleSpec.PRESETS["quick"]["trials"]
+    spec = resolve(EnsembleSpec, "s", preset="quick", settings=["folds=3"], trials=9)
     assert (spec.folds, spec.trials, spec.preset) == (3, 9, "quick")
 
 
-@pytest.mark.parametrize("preset", specs.PRESETS)
+@pytest.mark.parametrize("preset", EnsembleSpec.PRESETS)
 def test_every_preset_survives_its_file(preset: str, tmp_path: Path) -> None:
-    spec = resolve("s", preset=preset, data=Path("d"), llm_answers=(Path("a.json"), Path("b.json")))
-    assert specs.from_json(specs.to_json(spec), path=tmp_path) == spec
+    spec = resolve(
+        EnsembleSpec, "s", preset=preset, data=Path("d"), llm_answers=(Path("a.json"), Path("b.json"))
+    )
+    assert specs.from_json(EnsembleSpec, specs.to_json(spec), path=tmp_path) == spec
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"study": "s", "no_such_field": 1}'])
 def test_a_broken_file_is_told_with_its_path(text: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=str(tmp_path)):
-        specs.from_json(text, path=tmp_path)
+        specs.from_json(EnsembleSpec, text, path=tmp_path)
 
 
-def test_differences_leave_the_free_fields_out() -> None:
-    assert specs.differences(resolve("s"), resolve("s", settings=["jobs=1"])) == []
-    assert specs.differences(resolve("s"), resolve("s", seed=4)) == ["seed: 0, 4"]
+def test_differences_leave_the_free_fields_out(tmp_path: Path) -> None:
+    stored = specs.to_json(resolve(EnsembleSpec, "s"))
+    for settings, seed, told in ((["jobs=1"], 0, []), ([], 4, ["seed: 0, 4"])):
+        given = resolve(EnsembleSpec, "s", settings=settings, seed=seed)
+        assert specs.differences(given, stored, path=tmp_path) == told
+    other = resolve(StudySpec, "probe")
+    assert specs.differences(other, stored, path=tmp_path) == ["study: s, probe"]
+    with pytest.raises(InputError, match="broken specification"):
+        specs.differences(other, "{", path=tmp_path)
+
+
+def test_an_option_of_another_study_is_refused() -> None:
+    with pytest.raises(InputError, match=r"field --llm-answers: probe has no such option"):
+        resolve(StudySpec, "probe", llm_answers=(Path("a.json"),))
 
 
 def test_every_setting_can_be_given_as_text() -> None:
-    hints = typing.get_type_hints(StudySpec)
-    for name in specs.setting_names():
-        default = getattr(StudySpec(study="s"), name)
+    hints = typing.get_type_hints(EnsembleSpec)
+    for name in specs.setting_names(EnsembleSpec):
+        default = getattr(EnsembleSpec(study="s"), name)
         text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
         assert parse_value(hints[name], text, name=name) == default
-    assert len(specs.setting_names()) + len(specs.OPTION_FIELDS) == len(fields(StudySpec))
+    assert len(specs.setting_names(EnsembleSpec)) + len(specs.OPTION_FIELDS) == len(fields(EnsembleSpec))
 
 
 def test_a_store_and_a_checkpoint_together_are_refused() -> None:
     with pytest.raises(InputError, match="field llava: got --llava beside --features"):
-        resolve("s", llava=Path("a"), features=Path("b"))
+        resolve(EnsembleSpec, "s", llava=Path("a"), features=Path("b"))

@@ -5,7 +5,8 @@ from llava_core.data.example import Example
 from llava_core.errors import InputError
 from llava_core.evaluation.answers import PublishedAnswers
 from studies.catalog.llm_pair import complement, disagreement, either, judged, said
-from studies.spec import from_json, resolve, to_json
+from studies.spec.base import from_json, resolve, to_json
+from studies.spec.ensemble import EnsembleSpec
 
 
 def test_the_rules_against_the_paper_told_question_by_question() -> None:
@@ -63,11 +64,11 @@ def test_a_guess_in_place_of_an_answer_is_an_abstention() -> None:
 def test_a_pair_that_cannot_be_joined_is_refused(settings: list[str], told: str, tmp_path) -> None:
     files = (tmp_path / "a.json", tmp_path / "b.json")
     with pytest.raises(InputError) as raised:
-        resolve("s", settings=settings, llm_answers=files)
+        resolve(EnsembleSpec, "s", settings=settings, llm_answers=files)
     assert told in str(raised.value)
 
 
 def test_a_pair_survives_the_run_folder(tmp_path) -> None:
     files = (tmp_path / "a.json", tmp_path / "b.json")
-    spec = resolve("s", settings=["llm_pair=a,b", "llm_verdicts=v.json"], llm_answers=files)
-    assert from_json(to_json(spec), path=tmp_path) == spec
+    spec = resolve(EnsembleSpec, "s", settings=["llm_pair=a,b", "llm_verdicts=v.json"], llm_answers=files)
+    assert from_json(EnsembleSpec, to_json(spec), path=tmp_path) == spec

@@ -15,7 +15,8 @@ from studies.catalog.ladder import chance, fit_member, try_method
 from studies.catalog.protocol import Protocol
 from studies.catalog.saved import read_method
 from studies.rundir import Facts, RunDir
-from studies.spec import resolve
+from studies.spec.base import resolve
+from studies.spec.ensemble import EnsembleSpec
 
 WORDS = ("red", "green", "blue", "black")
 
@@ -53,7 +54,10 @@ def ground(make_example: Callable[..., Example], tmp_path: Path) -> Ground:
         headline=test,
     )
     return lay_ground(
-        resolve("ensemble_vs_llm", preset="quick"), RunDir(path=tmp_path), protocol, fingerprint="f"
+        resolve(EnsembleSpec, "ensemble_vs_llm", preset="quick"),
+        RunDir(path=tmp_path),
+        protocol,
+        fingerprint="f",
     )
 
 
@@ -135,7 +139,7 @@ def test_question_only_does_not_read_what_is_told_of_the_image(
     protocol = Protocol(
         name="own", told="", evaluated_on="", train=questions("train", 40), val=(), test=test, headline=test
     )
-    spec = resolve("ensemble_vs_llm", preset="quick")
+    spec = resolve(EnsembleSpec, "ensemble_vs_llm", preset="quick")
     ground = lay_ground(spec, RunDir(path=tmp_path), protocol, fingerprint="f")
     all_told = encode(ground)
     blind = encode_question_only(ground, all_told)
