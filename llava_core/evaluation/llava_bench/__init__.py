@@ -1,0 +1,1 @@
+"""LLaVA-Bench: a language model judges answers about images beside reference answers."""
