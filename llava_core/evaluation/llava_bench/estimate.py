@@ -1,9 +1,9 @@
 """A ratio of sums with its interval, resampled by cluster: every figure of LLaVA-Bench is one.
 
 Questions about one image are not independent, so whole images are drawn where the images are known. The
-interval is the percentile bootstrap's, read off the clusters' sums; where every question says the same it has
-no width, and a share then takes the exact binomial interval over clusters. With 24 images the nominal level is
-met only roughly.
+interval is the percentile bootstrap's, read off the clusters' sums; where every question says the same it
+has no width, and a share then takes the exact binomial interval over clusters. With 24 images the nominal
+level is met only roughly.
 
 References
 ----------
@@ -77,7 +77,12 @@ def ratio_estimate(
     sums = [np.bincount(member, weights=run).astype(float) for run in (*above, *below)]
     low, high = _interval(sums, seed=seed, n_resamples=n_resamples, level=level)
     return Estimate(
-        value=float(_mean_ratio(*sums)), low=low, high=high, level=level, n=len(clusters), n_clusters=len(names)
+        value=float(_mean_ratio(*sums)),
+        low=low,
+        high=high,
+        level=level,
+        n=len(clusters),
+        n_clusters=len(names),
     )
 
 
@@ -116,8 +121,15 @@ def _interval(
     if n_clusters < 2:
         return None, None
     drawn = bootstrap(
-        tuple(sums), _mean_ratio, paired=True, vectorized=True, method="percentile", confidence_level=level,
-        n_resamples=n_resamples, batch=max(1, _CELLS_AT_A_TIME // n_clusters), rng=np.random.default_rng(seed),
-    )  # fmt: skip
+        tuple(sums),
+        _mean_ratio,
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        confidence_level=level,
+        n_resamples=n_resamples,
+        batch=max(1, _CELLS_AT_A_TIME // n_clusters),
+        rng=np.random.default_rng(seed),
+    )
     ends = float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
     return ends if all(map(math.isfinite, ends)) else (None, None)

@@ -1,8 +1,9 @@
 """Published relative scores of LLaVA-Bench, to stand beside one's own.
 
-All were judged by gpt-4-0314 under the published wording, which is not ours: a figure under another judge or
-wording cannot be compared with them, and even one judge gives one candidate figures a point apart. The rows of
-the paper are quoted from memory and were not checked against it; those of the repository were read there.
+All were judged by gpt-4-0314 under the published wording, which is not ours: a figure under another judge
+or wording cannot be compared with them, and even one judge gives one candidate figures a point apart. The
+rows of the paper are quoted from memory and were not checked against it; those of the repository were
+read there.
 """
 
 from dataclasses import dataclass
@@ -45,8 +46,8 @@ PUBLISHED: dict[Literal["coco", "wild"], tuple[PublishedRow, ...]] = {
         _row("OpenFlamingo", PAPER, 19.3, 19.0, 19.1, 19.1, spreads=(0.5, 0.5, 0.7, 0.4)),
         _row("BLIP-2", PAPER, 54.6, 29.1, 32.9, 38.1, spreads=(1.4, 1.2, 0.7, 1.0)),
         _row("LLaVA", PAPER, 57.3, 52.5, 81.7, 67.3, spreads=(1.9, 6.3, 1.8, 2.0)),
-        _row("LLaVA-13B-v1-336, beam 1", REPOSITORY, 64.3, 55.9, 81.7, 70.1),
-        _row("LLaVA-13B-v1-336, beam 5", REPOSITORY, 68.4, 59.9, 84.3, 73.5),
+        _row("LLaVA-13B-336, beam 1", REPOSITORY, 64.3, 55.9, 81.7, 70.1),
+        _row("LLaVA-13B-336, beam 5", REPOSITORY, 68.4, 59.9, 84.3, 73.5),
         _row("LLaVA-1.5-7B", REPOSITORY, None, None, None, 65.4),
         _row("LLaVA-1.5-13B", REPOSITORY, None, None, None, 72.5),
         _row("LLaVA-1.6-7B (Vicuna)", REPOSITORY, None, None, None, 81.6),

@@ -1,9 +1,10 @@
 """Reviews of a judge as JSON lines: the published schema, and four keys more where we asked [edge].
 
-Published: ``id`` from 1, ``question_id``, ``answer1_id``, ``answer2_id``, ``category`` (``llava_bench_*`` in the
-wild), ``content`` (all the judge wrote) and ``tuple``, the two scores in the order of the answers, both -1 where
-they could not be read. Ours: ``swapped`` (the candidate was shown first), ``judge`` (model), ``settings`` (a key
-of everything that makes the judge) and ``prompt`` (a key of what it was shown).
+Published: ``id`` from 1, ``question_id``, ``answer1_id``, ``answer2_id``, ``category`` (``llava_bench_*``
+in the wild), ``content`` (all the judge wrote) and ``tuple``, the two scores in the order of the answers,
+both -1 where they could not be read. Ours: ``swapped`` (the candidate was shown first), ``judge``
+(model), ``settings`` (a key of everything that makes the judge) and ``prompt`` (a key of what it was
+shown).
 """
 
 import json

@@ -1,9 +1,9 @@
 """Relative scores per category and overall, of one run of a judge or of several.
 
-The relative score is 100 * sum of the candidate's scores / sum of the reference's: a ratio of means, not a mean
-of ratios. It is the figure that papers report; the two mean scores stand beside it. Departure from the published
-script: reviews whose scores could not be read are left out and counted, where the script adds their -1 to both
-sums (`failures_as_minus_one`).
+The relative score is 100 * sum of the candidate's scores / sum of the reference's: a ratio of means, not
+a mean of ratios. It is the figure that papers report; the two mean scores stand beside it. Departure from
+the published script: reviews whose scores could not be read are left out and counted, where the script
+adds their -1 to both sums (`failures_as_minus_one`).
 """
 
 import statistics

@@ -1,8 +1,8 @@
 """Everything that files of reviews say, as plain values: what the JSON holds and the tables show.
 
-Files are runs of one judge over one candidate where they hold the same answers, known by their ids, to the same
-questions and were made with the same settings; only then is there a mean over runs. Published files tell no
-settings and count as alike.
+Files are runs of one judge over one candidate where they hold the same answers, known by their ids, to
+the same questions and were made with the same settings; only then is there a mean over runs. Published
+files tell no settings and count as alike.
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,7 +67,9 @@ def summarise(
         "failures_as_minus_one": failures_as_minus_one,
         "resampled": "questions" if clusters is None else "images",
         "candidates": told,
-        "published": {name: [asdict(row) for row in rows] for name, rows in PUBLISHED.items() if name in sets},
+        "published": {
+            name: [asdict(row) for row in rows] for name, rows in PUBLISHED.items() if name in sets
+        },
     }
 
 
@@ -131,11 +133,15 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
 
 def _check(path: Path, reviews: Sequence[Review], clusters: Mapping[str, str] | None) -> None:
     if all(review.swapped for review in reviews):
-        raise InputError("holds no review with the reference shown first, expected the published order", path=path)
+        raise InputError(
+            "holds no review with the reference shown first, expected the published order", path=path
+        )
     if len({review.settings for review in reviews}) > 1:
         raise InputError("got reviews of several judges or settings, allowed is one per file", path=path)
     for review in reviews:
         if clusters is not None and str(review.question_id) not in clusters:
             raise InputError(
-                "is a question that the questions file does not have", path=path, record=str(review.question_id)
+                "is a question that the questions file does not have",
+                path=path,
+                record=str(review.question_id),
             )

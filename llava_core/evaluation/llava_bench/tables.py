@@ -33,7 +33,9 @@ def tables(summary: Mapping[str, Any]) -> list[Table]:
             if run["position_bias"]:
                 found.append(_orders(run))
         if candidate["mean"]:
-            found.append(_mean(candidate["mean"], f"{place}: mean of the {len(candidate['runs'])} runs above"))
+            found.append(
+                _mean(candidate["mean"], f"{place}: mean of the {len(candidate['runs'])} runs above")
+            )
     ours = any(candidate["own_wording"] for candidate in summary["candidates"])
     found += [_published(SETS[name], rows, ours=ours) for name, rows in summary["published"].items()]
     notes = (
@@ -60,8 +62,9 @@ def as_markdown(shown: Sequence[Table]) -> str:
 def _run(run: Mapping[str, Any], title: str) -> Table:
     rows = tuple(
         (
-            category, _figure(score["relative"]), _interval(score["relative"]), _number(score["reference_mean"], 2),
-            _number(score["candidate_mean"], 2), str(score["n"]), str(score["n_failed"]),
+            category, _figure(score["relative"]), _interval(score["relative"]),
+            _number(score["reference_mean"], 2), _number(score["candidate_mean"], 2),
+            str(score["n"]), str(score["n_failed"]),
         )
         for category, score in run["scores"].items()
     )  # fmt: skip
@@ -127,9 +130,7 @@ def _with_notes(table: Table, notes: tuple[str, ...]) -> Table:
 
 
 def _percent(share: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: 100 * share[name] if share[name] is not None else None for name in ("value", "low", "high")
-    }
+    return {name: 100 * share[name] if share[name] is not None else None for name in ("value", "low", "high")}
 
 
 def _figure(estimate: Mapping[str, Any] | None) -> str:
