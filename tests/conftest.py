@@ -1,4 +1,4 @@
-"""What all tests share: real ScienceQA where it is, and skipped tests named in the last lines."""
+"""What all tests share: real ScienceQA and LLaVA-Bench where they are, and skipped tests named in the last lines."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -21,6 +21,18 @@ def scienceqa_dir() -> Path:
     if not folder:
         pytest.skip("SCIENCEQA_DIR is not set: it names a folder with real ScienceQA")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def llava_bench_dir() -> Path:
+    """Folder of LLaVA-Bench's questions, answers and reviews, under their published names."""
+    folder, beside = os.environ.get("LLAVA_BENCH_DIR"), os.environ.get("SCIENCEQA_DIR")
+    if folder:
+        return Path(folder)
+    found = Path(beside).resolve().parent / "llava_bench" if beside else None
+    if found is None or not found.is_dir():
+        pytest.skip("LLAVA_BENCH_DIR is not set: it names a folder with LLaVA-Bench's files")
+    return found
 
 
 @pytest.fixture

@@ -92,6 +92,9 @@ def _candidate(
                 "name": name,
                 "n_reviews": len(reviews),
                 "n_failed": sum(review.scores is None for review in reviews),
+                "n_missing": None
+                if clusters is None
+                else len(clusters.keys() - {str(review.question_id) for review in reviews}),
                 "scores": scored(as_published(reviews)),
                 "candidate_first": scored(candidate_first(reviews)) if bias else None,
                 "both_orders": scored(both_orders(reviews)) if bias else None,

@@ -69,7 +69,8 @@ def _run(run: Mapping[str, Any], title: str) -> Table:
         for category, score in run["scores"].items()
     )  # fmt: skip
     header = ("category", "relative", "95 % interval", "reference", "candidate", "n", "failed")
-    return Table(title=title, header=header, rows=rows)
+    notes = (f"{run['n_missing']} questions have no review.",) if run["n_missing"] else ()
+    return Table(title=title, header=header, rows=rows, notes=notes)
 
 
 def _mean(mean: Mapping[str, Any], title: str) -> Table:
