@@ -1,4 +1,4 @@
-"""What all tests share: real ScienceQA and LLaVA-Bench where they are, and skipped tests named in the last lines."""
+"""What all tests share: real data sets where they are, and skipped tests named in the last lines."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -2,8 +2,9 @@
 
 Questions about one image are not independent, so whole images are drawn where the images are known. The
 interval is the percentile bootstrap's, read off the clusters' sums; where every question says the same it
-has no width, and a share then takes the exact binomial interval over clusters. With 24 images the nominal
-level is met only roughly.
+has no width, and a share then takes the exact binomial interval over clusters. With the few images of
+LLaVA-Bench it is somewhat narrow: of 400 simulated sets of 30 images, intervals of nominal 95 % held the
+truth in 91 %.
 
 References
 ----------

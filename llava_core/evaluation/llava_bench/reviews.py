@@ -98,7 +98,7 @@ def kept_reviews(path: Path, *, settings: str, prompts: Mapping[tuple[str, bool]
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     reviews = []
-    for number, line in enumerate(whole.decode("utf-8", "replace").splitlines(), start=1):
+    for number, line in enumerate(whole.decode("utf-8", "replace").split("\n")[:-1], start=1):
         where = f"line {number}"
         try:
             fields = json.loads(line)
