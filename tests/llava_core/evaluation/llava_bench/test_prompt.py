@@ -50,9 +50,14 @@ def test_the_request_is_the_published_protocol() -> None:
     assert [message.role for message in request.messages] == ["system", "user"]
     heads = [line for line in request.messages[1].text.splitlines() if line.startswith("[")]
     assert heads == [
-        "[Context]", "[Question]", "[Assistant 1]", "[End of Assistant 1]", "[Assistant 2]", "[End of Assistant 2]",
+        "[Context]",
+        "[Question]",
+        "[Assistant 1]",
+        "[End of Assistant 1]",
+        "[Assistant 2]",
+        "[End of Assistant 2]",
         "[System]",
-    ]  # fmt: skip
+    ]
     told = request.messages[1].text
     assert (
         told.index("A cat on a mat.")
