@@ -51,7 +51,7 @@ def answered(path: Path, questions: Sequence[Question], settings: str) -> set[st
     whole = content[: content.rfind(b"\n") + 1]
     asked = {question.id: question for question in questions}
     done: set[str] = set()
-    for number, line in enumerate(whole.decode("utf-8", "replace").splitlines(), start=1):
+    for number, line in enumerate(whole.decode("utf-8", "replace").split("\n")[:-1], start=1):
         try:
             row = json.loads(line)
             told, made_with = (row["id"], row["question"], row["images"]), row["settings"]
