@@ -170,9 +170,8 @@ def _show(shown: Sequence["Table"]) -> None:
 
     console = Console(highlight=False)
     for table in shown:
-        drawn = RichTable(
-            title=Text(table.title), title_justify="left", title_style="bold", box=SIMPLE, pad_edge=False
-        )
+        console.print(Text(table.title, style="bold"))
+        drawn = RichTable(box=SIMPLE, pad_edge=False)
         for place, name in enumerate(table.header):
             drawn.add_column(name, justify="left" if place == 0 else "right", no_wrap=place > 0)
         for row in table.rows:

@@ -12,7 +12,7 @@ Field, C. A. and Welsh, A. H. (2007). Bootstrapping clustered data. JRSS B 69(3)
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,7 @@ def ratio_estimate(
     bottoms: ArrayLike,
     clusters: Sequence[str],
     *,
+    weights: Sequence[float] | None = None,
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
     level: float = LEVEL,
@@ -54,6 +55,8 @@ def ratio_estimate(
         Terms of the sums; a question that does not count in a run is 0 in both.
     clusters : sequence of str, length n_questions
         Questions of one name are drawn together, and every run with the same draw.
+    weights : sequence of float, length n_runs, optional
+        Of the runs' ratios in their sum, in place of the mean: 1 and -1 make a paired difference.
 
     Returns
     -------
@@ -76,9 +79,14 @@ def ratio_estimate(
     if len(names) == 0 or not np.all(below.sum(axis=1)):
         return None
     sums = [np.bincount(member, weights=run).astype(float) for run in (*above, *below)]
-    low, high = _interval(sums, seed=seed, n_resamples=n_resamples, level=level)
+    shares = np.full(len(above), 1 / len(above)) if weights is None else np.asarray(weights, float)
+
+    def joined(*drawn: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+        return _joined_ratio(drawn, shares, axis=axis)
+
+    low, high = _interval(sums, joined, seed=seed, n_resamples=n_resamples, level=level)
     return Estimate(
-        value=float(_mean_ratio(*sums)),
+        value=float(joined(*sums)),
         low=low,
         high=high,
         level=level,
@@ -103,18 +111,24 @@ def share_estimate(
     )  # fmt: skip
 
 
-def _mean_ratio(*sums: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
-    """Return the mean of top over bottom; the first half of `sums` are tops, in the order of the bottoms."""
-    half = len(sums) // 2
+def _joined_ratio(
+    sums: Sequence[NDArray[np.float64]], weights: NDArray[np.float64], *, axis: int
+) -> NDArray[np.float64]:
+    """Return the weighted sum of top over bottom; tops come first in `sums`, bottoms in the same order."""
     totals = np.stack([each.sum(axis=axis) for each in sums])
     with np.errstate(invalid="ignore", divide="ignore"):  # a draw of clusters that one run could not judge
-        ratios: NDArray[np.float64] = totals[:half] / totals[half:]
-    mean: NDArray[np.float64] = ratios.mean(axis=0)
-    return mean
+        ratios = totals[: len(weights)] / totals[len(weights) :]
+    joined: NDArray[np.float64] = np.tensordot(weights, ratios, axes=1)
+    return joined
 
 
 def _interval(
-    sums: Sequence[NDArray[np.float64]], *, seed: int, n_resamples: int, level: float
+    sums: Sequence[NDArray[np.float64]],
+    statistic: Callable[..., NDArray[np.float64]],
+    *,
+    seed: int,
+    n_resamples: int,
+    level: float,
 ) -> tuple[float | None, float | None]:
     from scipy.stats import bootstrap
 
@@ -123,7 +137,7 @@ def _interval(
         return None, None
     drawn = bootstrap(
         tuple(sums),
-        _mean_ratio,
+        statistic,
         paired=True,
         vectorized=True,
         method="percentile",

@@ -50,7 +50,7 @@ PUBLISHED: dict[Literal["coco", "wild"], tuple[PublishedRow, ...]] = {
         _row("LLaVA-13B-336, beam 5", REPOSITORY, 68.4, 59.9, 84.3, 73.5),
         _row("LLaVA-1.5-7B", REPOSITORY, None, None, None, 65.4),
         _row("LLaVA-1.5-13B", REPOSITORY, None, None, None, 72.5),
-        _row("LLaVA-1.6-7B (Vicuna)", REPOSITORY, None, None, None, 81.6),
+        _row("LLaVA-1.6-7B", REPOSITORY, None, None, None, 81.6),
         _row("LLaVA-1.6-13B", REPOSITORY, None, None, None, 87.3),
         _row("LLaVA-1.6-34B", REPOSITORY, None, None, None, 89.6),
         _row("Bard-0718", REPOSITORY, 83.7, 69.7, 78.7, 77.8),

@@ -149,9 +149,7 @@ def mean_of_runs(
     ValueError
         If the runs judged different questions.
     """
-    ordered = [sorted(run, key=lambda each: each.question_id) for run in runs]
-    if len({tuple(each.question_id for each in run) for run in ordered}) != 1:
-        raise ValueError("the runs judged different questions")
+    ordered = _same_questions(runs)
     found = {}
     for category in categories(ordered[0]):
         members = [_members(run, category) for run in ordered]
@@ -168,6 +166,42 @@ def mean_of_runs(
     return found
 
 
+def difference(
+    runs: Sequence[Sequence[Judged]],
+    other_runs: Sequence[Sequence[Judged]],
+    clusters: Mapping[str, str] | None = None,
+    *,
+    failures_as_minus_one: bool = False,
+    seed: int = 0,
+) -> dict[str, Estimate | None]:
+    """Return how much the mean relative score of one candidate is above another's, percentage points.
+
+    The interval is of the difference itself, with the same questions drawn for both: two candidates' own
+    intervals may overlap where it is clear which one is better.
+
+    Parameters
+    ----------
+    runs, other_runs : sequence of sequences of Judged
+        Of either candidate, all of the same questions.
+    clusters, failures_as_minus_one
+        As in `relative_scores`.
+
+    Raises
+    ------
+    ValueError
+        If the runs judged different questions.
+    """
+    ordered = _same_questions([*runs, *other_runs])
+    weights = [1 / len(runs)] * len(runs) + [-1 / len(other_runs)] * len(other_runs)
+    return {
+        category: _percent(
+            [_members(run, category) for run in ordered], clusters, weights=weights,
+            failures_as_minus_one=failures_as_minus_one, seed=seed,
+        )
+        for category in categories(ordered[0])
+    }  # fmt: skip
+
+
 def categories(run: Sequence[Judged]) -> list[str]:
     """Return the categories of a run in the order they are told, `ALL` last."""
     named = dict.fromkeys(each.category for each in run)
@@ -180,6 +214,13 @@ def _judged(review: Review) -> Judged:
         category=review.category.removeprefix(WILD_PREFIX),
         scores=review.reference_and_candidate,
     )
+
+
+def _same_questions(runs: Sequence[Sequence[Judged]]) -> list[list[Judged]]:
+    ordered = [sorted(run, key=lambda each: each.question_id) for run in runs]
+    if len({tuple(each.question_id for each in run) for run in ordered}) != 1:
+        raise ValueError("the runs judged different questions")
+    return ordered
 
 
 def _members(run: Sequence[Judged], category: str) -> list[Judged]:
@@ -198,6 +239,7 @@ def _percent(
     *,
     failures_as_minus_one: bool,
     seed: int,
+    weights: Sequence[float] | None = None,
 ) -> Estimate | None:
     """Return the mean relative score of runs of the same questions in the same order."""
     left_out = (FAILED, FAILED) if failures_as_minus_one else (0.0, 0.0)
@@ -210,5 +252,6 @@ def _percent(
         [[100 * pairs[run][1] for pairs in scores] for run in range(len(runs))],
         [[pairs[run][0] for pairs in scores] for run in range(len(runs))],
         names if clusters is None else [clusters[name] for name in names],
+        weights=weights,
         seed=seed,
     )

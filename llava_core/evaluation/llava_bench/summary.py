@@ -6,7 +6,7 @@ files tell no settings and count as alike.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,19 @@ from llava_core.evaluation.llava_bench.scores import (
     as_published,
     both_orders,
     candidate_first,
+    difference,
     mean_of_runs,
     relative_scores,
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Group:
+    """What the runs of one judge over one candidate have in common."""
+
+    questions: tuple[str, ...]
+    candidates: tuple[str, ...]
+    settings: str | None
 
 
 def summarise(
@@ -50,7 +60,7 @@ def summarise(
     InputError
         If a file has no review with the reference first, or of a question without a cluster.
     """
-    groups: dict[object, list[Path]] = {}
+    groups: dict[_Group, list[Path]] = {}
     for path, reviews in files.items():
         _check(path, reviews, clusters)
         groups.setdefault(_group_key(reviews), []).append(path)
@@ -62,11 +72,26 @@ def summarise(
         )
         for paths in groups.values()
     ]  # fmt: skip
+    first, *others = [[as_published(files[path]) for path in paths] for paths in groups.values()]
     sets = dict.fromkeys(each["set"] for each in told)
     return {
         "failures_as_minus_one": failures_as_minus_one,
         "resampled": "questions" if clusters is None else "images",
         "candidates": told,
+        "differences": [
+            {
+                "candidate": number,
+                "to": 1,
+                "scores": {
+                    category: asdict(points) if points else None
+                    for category, points in difference(
+                        runs, first, clusters, failures_as_minus_one=failures_as_minus_one, seed=seed
+                    ).items()
+                },
+            }
+            for number, (key, runs) in enumerate(zip(list(groups)[1:], others, strict=True), start=2)
+            if _alike(key, next(iter(groups)))
+        ],
         "published": {
             name: [asdict(row) for row in rows] for name, rows in PUBLISHED.items() if name in sets
         },
@@ -123,9 +148,18 @@ def _set_of(reviews: Sequence[Review]) -> str | None:
     return "coco" if named <= set(CATEGORIES) else None
 
 
-def _group_key(reviews: Sequence[Review]) -> object:
+def _group_key(reviews: Sequence[Review]) -> _Group:
     answers = sorted((str(r.question_id), r.candidate_id or "") for r in reviews if not r.swapped)
-    return tuple(answers), frozenset(review.settings for review in reviews)
+    return _Group(
+        questions=tuple(question for question, _ in answers),
+        candidates=tuple(candidate for _, candidate in answers),
+        settings=reviews[0].settings,
+    )
+
+
+def _alike(one: _Group, other: _Group) -> bool:
+    """Return whether one judge graded answers to the same questions."""
+    return (one.questions, one.settings) == (other.questions, other.settings)
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -25,8 +25,9 @@ class Table:
 def tables(summary: Mapping[str, Any]) -> list[Table]:
     """Return the tables of a summary of `summarise`, in the order they are read."""
     found: list[Table] = []
-    for candidate in summary["candidates"]:
-        place = SETS[candidate["set"]]
+    several = len(summary["candidates"]) > 1
+    for number, candidate in enumerate(summary["candidates"], start=1):
+        place = SETS[candidate["set"]] + (f", candidate {number}" if several else "")
         judge = f", judge {candidate['judge']}" if candidate["judge"] else ""
         for run in candidate["runs"]:
             found.append(_run(run, f"{place}: {run['name']}{judge}"))
@@ -36,14 +37,16 @@ def tables(summary: Mapping[str, Any]) -> list[Table]:
             found.append(
                 _mean(candidate["mean"], f"{place}: mean of the {len(candidate['runs'])} runs above")
             )
+    found += [_difference(each) for each in summary["differences"]]
+    found[-1] = _with_notes(
+        found[-1],
+        (
+            _WHICH + _KEPT[summary["failures_as_minus_one"]],
+            f"Intervals are 95 % bootstrap intervals over {summary['resampled']}.",
+        ),
+    )
     ours = any(candidate["own_wording"] for candidate in summary["candidates"])
     found += [_published(SETS[name], rows, ours=ours) for name, rows in summary["published"].items()]
-    notes = (
-        _WHICH + _KEPT[summary["failures_as_minus_one"]],
-        f"Intervals are 95 % bootstrap intervals over {summary['resampled']}.",
-    )
-    last_run = max(index for index, table in enumerate(found) if table.header[1] == "relative")
-    found[last_run] = _with_notes(found[last_run], notes)
     return found
 
 
@@ -83,6 +86,17 @@ def _mean(mean: Mapping[str, Any], title: str) -> Table:
     )  # fmt: skip
     header = ("category", "mean", "95 % interval", "sd of runs", "lowest", "highest")
     return Table(title=title, header=header, rows=rows)
+
+
+def _difference(difference: Mapping[str, Any]) -> Table:
+    rows = tuple(
+        (category, _number(points["value"] if points else None, sign="+"), _interval(points))
+        for category, points in difference["scores"].items()
+    )
+    return Table(
+        title=f"Candidate {difference['candidate']} less candidate {difference['to']}, on the same questions",
+        header=("category", "points", "95 % interval"), rows=rows,
+    )  # fmt: skip
 
 
 def _orders(run: Mapping[str, Any]) -> Table:
@@ -144,5 +158,5 @@ def _interval(estimate: Mapping[str, Any] | None, digits: int = 1) -> str:
     return f"[{estimate['low']:.{digits}f}, {estimate['high']:.{digits}f}]"
 
 
-def _number(value: float | None, digits: int = 1) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+def _number(value: float | None, digits: int = 1, *, sign: str = "") -> str:
+    return "-" if value is None else f"{value:{sign}.{digits}f}"

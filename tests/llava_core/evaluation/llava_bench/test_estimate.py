@@ -67,6 +67,26 @@ def test_several_runs_are_the_mean_of_each_over_the_same_draws() -> None:
     assert (same.low, same.high) == pytest.approx((each[0].low, each[0].high))
 
 
+def test_a_paired_difference_is_that_of_the_ratios_in_each_draw() -> None:
+    rng = np.random.default_rng(6)
+    bottoms = rng.uniform(6, 10, 300)
+    shared = rng.normal(0, 1, 300)  # makes both answers to a question good or bad
+    one, other = 6 + shared + rng.normal(0, 0.2, 300), 5 + shared + rng.normal(0, 0.2, 300)
+    names = [str(i) for i in range(300)]
+    found = ratio_estimate([one, other], [bottoms, bottoms], names, weights=[1, -1])
+    assert found is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert found.value == pytest.approx((one.sum() - other.sum()) / bottoms.sum())
+    residuals = one - other - found.value * bottoms
+    error = np.sqrt(300 / 299 * (residuals**2).sum()) / bottoms.sum()
+    assert found.low == pytest.approx(found.value - 1.96 * error, abs=0.1 * error)
+    assert found.high == pytest.approx(found.value + 1.96 * error, abs=0.1 * error)
+    itself = ratio_estimate([one, one], [bottoms, bottoms], names, weights=[1, -1])
+    assert itself is not None
+    assert (itself.value, itself.low, itself.high) == (0, 0, 0)
+
+
 def test_coverage_with_thirty_images() -> None:
     """Nominal 95 %: a few points below with 30 images, as the docstring says."""
     rng = np.random.default_rng(3)

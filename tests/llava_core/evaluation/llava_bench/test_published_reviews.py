@@ -1,5 +1,6 @@
 """Re-scores the reviews that were published for LLaVA-1.5, three runs of the judge per model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,20 @@ def test_two_models_are_two_candidates(llava_bench_dir: Path) -> None:
     told = summarise({file: read_reviews(file) for file in files})
     assert [len(candidate["runs"]) for candidate in told["candidates"]] == [3, 3]
     assert list(told["published"]) == ["wild"]
+    [difference] = told["differences"]
+    # Each candidate's own interval holds the other's figure; the paired one is clear of 0.
+    points = difference["scores"]["all"]
+    first, second = (candidate["mean"]["all"]["relative"] for candidate in told["candidates"])
+    assert points["value"] == pytest.approx(second["value"] - first["value"])
+    assert (points["low"] > 0) == (points["high"] > 0)
+    assert points["high"] - points["low"] < 0.75 * (first["high"] - first["low"])
+
+
+def test_reviews_of_other_judges_or_questions_are_not_compared(llava_bench_dir: Path) -> None:
+    one, other = (read_reviews(llava_bench_dir / f"wild_reviews_{model}-eval1.jsonl") for model in RUNS)
+    others = [replace(review, settings="another judge") for review in other]
+    for changed in (others, other[1:]):
+        assert summarise({Path("a.jsonl"): one, Path("b.jsonl"): changed})["differences"] == []
 
 
 def test_our_reader_of_scores_agrees_with_the_published_one(llava_bench_dir: Path) -> None:

@@ -7,6 +7,7 @@ from llava_core.evaluation.llava_bench.scores import (
     Judged,
     as_published,
     both_orders,
+    difference,
     mean_of_runs,
     relative_scores,
 )
@@ -107,6 +108,29 @@ def test_runs_are_averaged_and_their_spread_told() -> None:
     assert single.spread is None
     with pytest.raises(ValueError, match="different questions"):
         mean_of_runs([runs[0], runs[1][:1]])
+
+
+def test_the_difference_of_two_candidates_is_that_of_their_means() -> None:
+    rng = random.Random(1)
+
+    def run(top: float) -> list[Judged]:
+        return [
+            Judged(question_id=str(i), category="conv", scores=(rng.uniform(7, 9), top + rng.uniform(0, 2)))
+            for i in range(20)
+        ]
+
+    one, other = [run(5), run(5), run(5)], [run(3)]
+    found = difference(one, other)["all"]
+    means = [mean_of_runs(runs)["all"].relative for runs in (one, other)]
+    assert found is not None
+    assert means[0] is not None
+    assert means[1] is not None
+    assert found.value == pytest.approx(means[0].value - means[1].value)
+    back = difference(other, one)["all"]
+    assert back is not None
+    assert (back.value, back.low, back.high) == pytest.approx((-found.value, -found.high, -found.low))
+    with pytest.raises(ValueError, match="different questions"):
+        difference(one, [other[0][1:]])
 
 
 def test_a_run_without_any_score_leaves_no_mean() -> None:
