@@ -231,6 +231,8 @@ def test_swapping_shows_the_judges_bias(files: list[str], tmp_path: Path, chat_s
     assert run["scores"]["all"]["relative"]["value"] == pytest.approx(100 * sum(tried) / (sum(good) + 12))
     told = score(out).stdout
     assert "Both orders of the answers: reviews" in told
+    assert f"Verdict turned round by the order: {100 * flips / 12:.1f} % [" in told
+    assert flips > 0
     assert "Answer shown first less the one shown second: +1.00 [1.00, 1.00] points." in told
     assert max(len(line) for line in told.splitlines()) <= 80
 
