@@ -4,11 +4,13 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from llava_core.backends.chat import Message, Reply, Request
 from llava_core.cli import app, main
 from tests.chat_server import Fault
 
@@ -349,3 +351,46 @@ def test_the_published_bug_is_an_option(files: list[str], tmp_path: Path, chat_s
             100 * (sum(tried) - minus) / (sum(good) - minus)
         )
         assert run["scores"]["all"]["n_failed"] == 1
+
+
+def test_a_judge_that_never_keeps_to_the_format(files: list[str], tmp_path: Path, chat_server) -> None:
+    server = chat_server(lambda _: "Both answers are good.")
+    out = tmp_path / "reviews.jsonl"
+    assert "24 without scores" in judge(files, server.url, out, "--swap").stderr
+    told = score(out, "--questions", tmp_path / "questions.jsonl").stdout
+    [row] = [line.split() for line in told.splitlines() if line.strip().startswith("all")]
+    assert row == ["all", "-", "-", "-", "-", "0", "12"]
+    [run] = json.loads(score(out, "--json").stdout)["candidates"][0]["runs"]
+    assert (run["n_failed"], run["position_bias"]) == (24, None)
+    assert run["scores"]["all"]["relative"] is None
+
+
+def test_a_local_model_judges(files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The options reach the backend in this process, which is asked in batches."""
+
+    class Local:
+        batch_size = 5
+
+        def __init__(self, checkpoint: str, *, device: str | None, dtype: str | None) -> None:
+            self.name = f"{checkpoint} on {device} in {dtype}"
+
+        def n_tokens(self, messages: Sequence[Message]) -> int:
+            return len(messages)
+
+        def reply(self, requests: Sequence[Request]) -> list[Reply]:
+            assert len(requests) <= self.batch_size
+            texts = [judging([{"content": each.messages[-1].text}]) for each in requests]
+            return [
+                Reply(text=text, finish="stop", n_prompt_tokens=2, n_completion_tokens=9) for text in texts
+            ]
+
+    monkeypatch.setattr("llava_core.inference.local_chat.LocalBackend", Local)
+    out = tmp_path / "reviews.jsonl"
+    words = ["--local", "some/model", "--device", "cpu", "--dtype", "float32", "--out", str(out)]
+    ended = CliRunner().invoke(app, ["bench", "judge", *files, *words])
+    assert ended.exit_code == 0, ended.output
+    reviews = read(out)
+    assert {each["judge"] for each in reviews} == {"some/model on cpu in float32"}
+    assert [each["tuple"] for each in reviews] == [
+        [merit(f"Right, {i}."), merit(f"Perhaps {i}.")] for i in range(12)
+    ]
