@@ -1,4 +1,4 @@
-"""Objects of a large JSON list or JSONL file, one after the other, each with the bytes it stands at [edge].
+"""Objects of a large JSON or JSONL file, one after the other, each with the bytes it stands at [edge].
 
 A list of a gigabyte is read through a window of a few megabytes; the places of the records let a reader come
 back to any of them later without holding them all.
@@ -7,7 +7,7 @@ back to any of them later without holding them all.
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -64,6 +64,40 @@ def json_records(path: Path) -> Iterator[JsonRecord]:
         else:
             file.seek(mark)
             yield from _from_lines(file, path, start=mark)
+
+
+def json_members(path: Path, names: Collection[str]) -> Iterator[tuple[str, JsonRecord]]:
+    """Yield the objects of some lists of a file that is one large JSON object, such as COCO's annotations.
+
+    Parameters
+    ----------
+    path : Path
+        UTF-8.
+    names : collection of str
+        Members of the outer object that are wanted. Each must be a list of objects if it is there; other members
+        are passed over.
+
+    Yields
+    ------
+    tuple of str and JsonRecord
+        Name of the member and one of its objects, in the order of the file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, not UTF-8 or broken, or a wanted member is something else.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=path) from None
+    with file:
+        mark = len(codecs.BOM_UTF8) if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0
+        file.seek(mark)
+        window = _Window(file, path, start=mark)
+        if window.next_char() != "{":
+            raise InputError("got no JSON object, allowed is one that holds lists", path=path)
+        yield from _from_object(window, names)
 
 
 def read_json_record(path: Path, start: int, end: int) -> dict[str, Any]:
@@ -126,41 +160,88 @@ class _Window:
 
 
 def _from_list(window: _Window) -> Iterator[JsonRecord]:
-    scan = json.JSONDecoder().raw_decode
+    for number, start, end, fields in _elements(window):
+        yield JsonRecord(number, start, end, _object(fields, window.path, str(number)))
+    _at_end(window, "list")
+
+
+def _from_object(window: _Window, names: Collection[str]) -> Iterator[tuple[str, JsonRecord]]:
+    window.move_to(window.at + 1)
+    n_members = 0
+    while (char := window.next_char()) != "}":
+        if n_members > 0 and char == ",":
+            window.move_to(window.at + 1)
+            char = window.next_char()
+        elif n_members > 0 and char:
+            raise _broken(window, "expected a comma or the end of the object")
+        if char == "":
+            raise _broken(window, "the file ends inside the object")
+        name, end = _value(window)
+        window.move_to(end)
+        if not isinstance(name, str) or window.next_char() != ":":
+            raise _broken(window, "expected the name of a member and a colon")
+        window.move_to(window.at + 1)
+        if window.next_char() == "[":
+            for number, start, end, fields in _elements(window, name):
+                if name in names:
+                    yield name, JsonRecord(number, start, end, _object(fields, window.path, f"{name} {number}"))
+        else:
+            value, end = _value(window)
+            if name in names:
+                raise InputError(f"got {json_type(value)}, allowed is a list", path=window.path, field=name)
+            window.move_to(end)
+        n_members += 1
+    _at_end(window, "object")
+
+
+def _elements(window: _Window, name: str = "") -> Iterator[tuple[int, int, int, Any]]:
+    """Yield number, first byte, byte after, and value of what a list holds; end after the list."""
     number = 0
-
-    def broken(problem: str) -> InputError:
-        return InputError(
-            f"broken JSON at byte {window.byte}: {problem}", path=window.path, record=str(number)
-        )
-
     window.move_to(window.at + 1)
     while (char := window.next_char()) != "]":
         if number > 0 and char == ",":
             window.move_to(window.at + 1)
             char = window.next_char()
         elif number > 0 and char:
-            raise broken("after this record, expected a comma or the end of the list")
+            told = "after this record, expected a comma or the end of the list"
+            raise _broken(window, told, f"{name} {number}")
         number += 1
         if char == "":
-            raise broken("the file ends inside the list")
-        while True:
-            try:
-                fields, end = scan(window.text, window.at)
-                break
-            except json.JSONDecodeError as error:
-                cut = error.msg.startswith("Unterminated string")
-                cut = cut or error.pos >= len(window.text) - _CUT_SHORT_CHARS
-                if not (cut and window.lengthen()):
-                    raise broken(error.msg) from None
-            except RecursionError:
-                raise broken("nested too deeply") from None
+            raise _broken(window, "the file ends inside the list", f"{name} {number}")
+        value, end = _value(window, f"{name} {number}")
         start = window.byte
         window.move_to(end)
-        yield JsonRecord(number, start, window.byte, _object(fields, window.path, number))
+        yield number, start, window.byte, value
     window.move_to(window.at + 1)
+
+
+def _value(window: _Window, record: str | None = None) -> tuple[Any, int]:
+    """Return the value that begins where the window is, and where in the window's text it ends."""
+    scan = json.JSONDecoder().raw_decode
+    while True:
+        try:
+            value, end = scan(window.text, window.at)
+        except json.JSONDecodeError as error:
+            cut = error.msg.startswith("Unterminated string")
+            cut = cut or error.pos >= len(window.text) - _CUT_SHORT_CHARS
+            if not (cut and window.lengthen()):
+                raise _broken(window, error.msg, record) from None
+        except RecursionError:
+            raise _broken(window, "nested too deeply", record) from None
+        else:
+            # A number that ends with the window may be the beginning of a longer one.
+            if end < len(window.text) or isinstance(value, dict | list | str) or not window.lengthen():
+                return value, end
+
+
+def _at_end(window: _Window, of: str) -> None:
     if window.next_char() != "":
-        raise broken("something follows the end of the list")
+        raise _broken(window, f"something follows the end of the {of}")
+
+
+def _broken(window: _Window, problem: str, record: str | None = None) -> InputError:
+    told = f"broken JSON at byte {window.byte}: {problem}"
+    return InputError(told, path=window.path, record=record.strip() if record else None)
 
 
 def _from_lines(file: BinaryIO, path: Path, *, start: int) -> Iterator[JsonRecord]:
@@ -179,11 +260,11 @@ def _from_lines(file: BinaryIO, path: Path, *, start: int) -> Iterator[JsonRecor
                 ) from None
             except RecursionError:
                 raise InputError("nested too deeply", path=path, record=str(number)) from None
-            yield JsonRecord(number, start, end, _object(fields, path, number))
+            yield JsonRecord(number, start, end, _object(fields, path, str(number)))
         start = end
 
 
-def _object(value: object, path: Path, number: int) -> dict[str, Any]:
+def _object(value: object, path: Path, record: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise InputError(f"got {json_type(value)}, allowed is an object", path=path, record=str(number))
+        raise InputError(f"got {json_type(value)}, allowed is an object", path=path, record=record)
     return value
