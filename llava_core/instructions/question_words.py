@@ -90,7 +90,7 @@ def nouns(question: str) -> list[str]:
     found: list[str] = []
     place = 0
     while place < len(words):
-        if not _starts_noun(words, place) and place != verb:
+        if not _starts_noun(words, place) and (place != verb or words[place] == "have"):
             place += 1
             continue
         end = place + 1
@@ -211,7 +211,7 @@ def _after_auxiliary(words: list[str], start: int) -> str | None:
 def _is_finite(words: list[str], place: int) -> bool:
     """Return whether a word before any auxiliary is the verb: *what makes the ...*, not *what benefits ...*."""
     if place == 1:
-        return place + 1 < len(words) and not _is_content(words[place + 1])
+        return place + 1 < len(words) and words[place + 1] in _OPENS_NOUN
     return not _in_noun(words, place)
 
 
