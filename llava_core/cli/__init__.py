@@ -1,15 +1,15 @@
-"""The `llava` command [edge]: train, convert, extract, answer, score."""
+"""The `llava` command [edge]: train, convert, extract, make data, answer, score."""
 
 import sys
 
 from rich.console import Console
 
 # The order of the imports is the order of the commands in the help.
-from llava_core.cli import training, models, use, llava_bench  # isort: skip
+from llava_core.cli import training, models, generate, use, llava_bench  # isort: skip
 from llava_core.cli.terminal import app, bench
 from llava_core.errors import InputError, told_in_one_line
 
-__all__ = ["app", "llava_bench", "main", "models", "training", "use"]
+__all__ = ["app", "generate", "llava_bench", "main", "models", "training", "use"]
 
 app.add_typer(bench, name="bench")
 

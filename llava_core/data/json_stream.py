@@ -184,7 +184,10 @@ def _from_object(window: _Window, names: Collection[str]) -> Iterator[tuple[str,
         if window.next_char() == "[":
             for number, start, end, fields in _elements(window, name):
                 if name in names:
-                    yield name, JsonRecord(number, start, end, _object(fields, window.path, f"{name} {number}"))
+                    yield (
+                        name,
+                        JsonRecord(number, start, end, _object(fields, window.path, f"{name} {number}")),
+                    )
         else:
             value, end = _value(window)
             if name in names:

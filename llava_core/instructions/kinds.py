@@ -41,7 +41,9 @@ def chosen_kinds(names: Iterable[str]) -> list[Kind]:
     names = [name.strip() for name in names]
     for name in names:
         if name not in KINDS or names.count(name) > 1:
-            raise InputError(f"got {', '.join(names)}; allowed are {', '.join(KINDS)}, each once", field="kinds")
+            raise InputError(
+                f"got {', '.join(names)}; allowed are {', '.join(KINDS)}, each once", field="kinds"
+            )
     if not names:
         raise InputError(f"got none; allowed are {', '.join(KINDS)}", field="kinds")
     return [KINDS[name] for name in KINDS if name in names]

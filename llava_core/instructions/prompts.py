@@ -11,7 +11,9 @@ A folder of prompts has one folder per kind, laid out as the published ones, whi
 Ours, in this package, are written for it; their scenes are invented.
 """
 
-from collections.abc import Iterable
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -63,6 +65,15 @@ def load_prompts(kinds: Iterable[Kind], folder: Path | None = None) -> dict[str,
     return {kind.name: _load(kind, root / kind.folder) for kind in kinds}
 
 
+def fingerprint(prompts: Mapping[str, Prompt]) -> str:
+    """Return a SHA-256 over all that prompts say."""
+    told = [
+        [name, [[message.role, message.text] for message in prompt.opening], list(prompt.questions)]
+        for name, prompt in sorted(prompts.items())
+    ]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
 def _load(kind: Kind, folder: Traversable) -> Prompt:
     if not folder.is_dir():
         raise InputError("no such folder of prompts", path=Path(str(folder)))
@@ -70,7 +81,9 @@ def _load(kind: Kind, folder: Traversable) -> Prompt:
     shots = sorted(name.removesuffix(SHOWN) for name in names if name.endswith(SHOWN))
     alone = sorted(name for name in names if name.endswith(WANTED) and name.removesuffix(WANTED) not in shots)
     if alone:
-        raise InputError(f"lacks {alone[0].removesuffix(WANTED)}{SHOWN} beside {alone[0]}", path=Path(str(folder)))
+        raise InputError(
+            f"lacks {alone[0].removesuffix(WANTED)}{SHOWN} beside {alone[0]}", path=Path(str(folder))
+        )
     opening = [Message(role="system", text=_text(folder / SYSTEM_FILE))]
     for shot in shots:
         wanted = _text(folder / f"{shot}{WANTED}")

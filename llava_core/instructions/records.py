@@ -13,9 +13,7 @@ from llava_core.instructions.scene import Scene
 Record = dict[str, Any]
 
 
-def record(
-    kind: Kind, scene: Scene, pairs: Sequence[Pair], *, questions: Sequence[str], seed: int
-) -> Record:
+def record(kind: Kind, scene: Scene, pairs: Sequence[Pair], *, questions: Sequence[str], seed: int) -> Record:
     """Return one record.
 
     Parameters
@@ -56,7 +54,9 @@ def answers_of(record: Mapping[str, Any]) -> list[str]:
     return [turn["value"] for turn in record["conversations"] if turn["from"] == "gpt"]
 
 
-def choose_scenes(n_scenes: int, kinds: Sequence[str], per_kind: int | None, *, seed: int, draw: str) -> list[list[int]]:
+def choose_scenes(
+    n_scenes: int, kinds: Sequence[str], per_kind: int | None, *, seed: int, draw: str
+) -> list[list[int]]:
     """Choose which images are asked about for each kind.
 
     Parameters
@@ -84,7 +84,10 @@ def choose_scenes(n_scenes: int, kinds: Sequence[str], per_kind: int | None, *, 
     most = n_scenes // len(kinds) if draw == "apart" else n_scenes
     if most < 1 or (per_kind is not None and per_kind > most):
         told = f", with no image used twice for {len(kinds)} kinds" if draw == "apart" else ""
-        raise InputError(f"got {per_kind or 1}, allowed are 1 to {most}: there are {n_scenes} images{told}", field="per-kind")
+        raise InputError(
+            f"got {per_kind or 1}, allowed are 1 to {most}: there are {n_scenes} images{told}",
+            field="per-kind",
+        )
     n_chosen = most if per_kind is None else per_kind
     chosen: list[list[int]] = []
     for place, kind in enumerate(kinds):

@@ -124,7 +124,9 @@ def _pairs(text: str) -> tuple[Pair, ...]:
         expected = ("Question", "Answer")[index % 2]
         label = _LABEL.match(block)
         if label is None or label[1] != expected:
-            raise Malformed(f"not in its format: got {_shown(block)}, allowed is a block that opens with {expected}:")
+            raise Malformed(
+                f"not in its format: got {_shown(block)}, allowed is a block that opens with {expected}:"
+            )
         words = block[label.end() :].strip()
         if not words:
             raise Malformed(f"an empty {expected.lower()}: block {index + 1} of {len(blocks)}")
@@ -143,7 +145,11 @@ def _check_words(words: str) -> None:
     """Refuse what no training record may hold."""
     if IMAGE_TOKEN in words:
         raise Malformed(f"the mark of an image: {IMAGE_TOKEN}")
-    for name, pattern in (("coordinates", _COORDINATES), ("names its source", _SOURCE), ("a refusal", _REFUSAL)):
+    for name, pattern in (
+        ("coordinates", _COORDINATES),
+        ("names its source", _SOURCE),
+        ("a refusal", _REFUSAL),
+    ):
         found = pattern.search(words)
         if found:
             raise Malformed(f"{name}: {_shown(words[max(found.start() - 20, 0) :])}")

@@ -99,7 +99,9 @@ class Scenes(Sequence[Scene]):
         return left, top, right, bottom
 
 
-def normalised_box(left: float, top: float, width: float, height: float, *, size: tuple[int, int]) -> Box | None:
+def normalised_box(
+    left: float, top: float, width: float, height: float, *, size: tuple[int, int]
+) -> Box | None:
     """Turn a box in pixels into shares of the image.
 
     Parameters
@@ -153,7 +155,10 @@ def scene_text(scene: Scene, *, boxes: bool, max_boxes: int | None = None) -> st
     """
     lines = [" ".join(caption.split()) for caption in scene.captions]
     if boxes and scene.instances:
-        lines += ["", *(f"{each.category}: {list(each.box)}" for each in _largest(scene.instances, max_boxes))]
+        lines += [
+            "",
+            *(f"{each.category}: {list(each.box)}" for each in _largest(scene.instances, max_boxes)),
+        ]
     return "\n".join(lines)
 
 

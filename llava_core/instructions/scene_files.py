@@ -153,9 +153,7 @@ def _read_captions(path: Path, coco: _Coco, tell: Callable[[int, JsonRecord], No
             coco.counted["images without captions passed over"] += 1
 
 
-def _read_instances(
-    path: Path, coco: _Coco, crowds: bool, tell: Callable[[int, JsonRecord], None]
-) -> None:
+def _read_instances(path: Path, coco: _Coco, crowds: bool, tell: Callable[[int, JsonRecord], None]) -> None:
     # Names and sizes may stand behind the annotations that need them.
     found = array("d")
     names: dict[int, str] = {}
@@ -220,7 +218,9 @@ class _Place:
     def string(self, fields: Mapping[str, Any], name: str, within: str = "") -> str:
         value = fields.get(name)
         if not isinstance(value, str):
-            raise self.fault(f"{within}.{name}" if within else name, f"got {_told(fields, name)}, allowed is text")
+            raise self.fault(
+                f"{within}.{name}" if within else name, f"got {_told(fields, name)}, allowed is text"
+            )
         return value
 
     def text(self, fields: Mapping[str, Any], name: str, within: str = "") -> str:

@@ -18,7 +18,17 @@ def llava(*words: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_verbs_are_frozen_and_each_has_an_example() -> None:
     runner = CliRunner()
-    verbs = ["pretrain-mini", "align", "finetune", "convert", "extract", "answer", "chat", "serve"]
+    verbs = [
+        "pretrain-mini",
+        "align",
+        "finetune",
+        "convert",
+        "extract",
+        "generate",
+        "answer",
+        "chat",
+        "serve",
+    ]
     assert [command.name or command.callback.__name__ for command in app.registered_commands] == verbs
     for verb in verbs:
         shown = runner.invoke(app, [verb, "--help"], env={"COLUMNS": "80"})
