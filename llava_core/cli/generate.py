@@ -197,7 +197,7 @@ def _tell(summary: Mapping[str, Any], out: Path, tries: int) -> None:
         console.print(f"{total['failed']:,} got no reply; the same command asks for them again.")
     if total["malformed"]:
         console.print(
-            f"{total['malformed']:,} set aside after {tries} tries, with their texts in set_aside.jsonl; a larger "
-            "--tries asks for them again."
+            f"{total['malformed']:,} set aside after {tries} tries, with their texts in set_aside.jsonl; a "
+            "larger --tries asks for them again."
         )
     typer.echo(f"written: {out} ({total['read']:,} records; samples.html shows some)")

@@ -74,8 +74,8 @@ def json_members(path: Path, names: Collection[str]) -> Iterator[tuple[str, Json
     path : Path
         UTF-8.
     names : collection of str
-        Members of the outer object that are wanted. Each must be a list of objects if it is there; other members
-        are passed over.
+        Members of the outer object that are wanted. Each must be a list of objects if it is there; other
+        members are passed over.
 
     Yields
     ------

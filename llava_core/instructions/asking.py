@@ -22,7 +22,7 @@ class Asking:
     draw: str = "independent"
     """Which images each kind gets, see `choose_scenes`."""
     max_boxes: int | None = None
-    """Most boxes told of an image, the largest; None for all, as the published file of 80 images shows them."""
+    """Most boxes told of an image, the largest; None for all, as in the published file of 80 images."""
     temperature: float = 0.7
     """Above 0, so that a malformed reply is not given again word for word."""
     max_reply_tokens: int = 1024

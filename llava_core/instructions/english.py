@@ -1,7 +1,7 @@
-"""Words of English, as far as questions about images need them: verbs in all their forms, singulars, closed classes.
+"""Words of English that questions are made of: verbs in all their forms, singulars, closed classes.
 
-The words stand in files of this package: some 400 verbs, adjectives, and the words of the closed classes. Left
-out: all other verbs, and what only a parser can tell.
+The words stand in files of this package: some 400 verbs, adjectives, and the words of the closed classes.
+Left out: all other verbs, and what only a parser can tell.
 """
 
 import re
@@ -123,6 +123,6 @@ def _ends_in_consonant_y(base: str) -> bool:
 
 
 def _doubled(base: str) -> str:
-    """Double the last letter of a short verb such as *run*; of long ones, those that are stressed at the end."""
+    """Double the last letter of a short verb such as *run*, and of long ones stressed at the end."""
     short = re.fullmatch(r"[^aeiou]*(qu)?[aeiou][^aeiouwxy]", base)
     return base + base[-1] if short or base in _STRESSED_AT_END else base

@@ -1,6 +1,7 @@
 """What the language model is told before it sees a scene: a system message and examples, from files [edge].
 
-A folder of prompts has one folder per kind, laid out as the published ones, which therefore work as they are::
+A folder of prompts has one folder per kind. It is laid out as the published ones, which work as they
+are::
 
     conversation/system_message.txt
     conversation/000_caps.txt          what an example shows (captions; and boxes, after a blank line)

@@ -1,12 +1,14 @@
 """The verb and the nouns of a question, found without a parser.
 
-A question about an image has few forms, so its words are told apart by lists (`english`) and by their order. The
-verb is the one that the question turns on: what follows the subject after *do*, *can*, *might*; the participle
-after *is*; what follows *who* or *what*; otherwise *be* or *have*. The nouns are the last words of noun phrases.
+A question about an image has few forms, so its words are told apart by lists (`english`) and by their order.
+The verb is the one that the question turns on: what follows the subject after *do*, *can*, *might*; the
+participle after *is*; what follows *who* or *what*; otherwise *be* or *have*. The nouns are the last words
+of noun phrases.
 
-This gives a picture of what is asked, to compare one run with another, and no more: a verb in no list is not found,
-and a noun may be taken for a verb or the other way round. How often it is right on annotated questions is in
-`tests/llava_core/instructions/test_question_words.py`. Left out: languages other than English.
+This gives a picture of what is asked, to compare one run with another, and no more: a verb in no list is not
+found, and a noun may be taken for a verb or the other way round. How often it is right on annotated
+questions is in `tests/llava_core/instructions/test_question_words.py`. Left out: languages other than
+English.
 """
 
 import re
@@ -123,7 +125,7 @@ def _after_auxiliary(words: list[str], start: int) -> str | None:
 
 
 def _is_finite(words: list[str], place: int) -> bool:
-    """Return whether a word before any auxiliary is the verb: *what makes the ...*, not *what benefits ...*."""
+    """Return whether a word before any auxiliary is the verb: *what makes the*, not *what benefits*."""
     if place == 1:
         return place + 1 < len(words) and words[place + 1] in closed_class("determiner")
     return not _in_noun(words, place)

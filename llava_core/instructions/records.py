@@ -1,4 +1,7 @@
-"""Training records out of read replies, in LLaVA's schema; every random choice depends on seed, kind and image only."""
+"""Training records out of read replies, in LLaVA's schema.
+
+Every random choice depends on seed, kind and image only.
+"""
 
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -29,8 +32,8 @@ def record(kind: Kind, scene: Scene, pairs: Sequence[Pair], *, questions: Sequen
     Returns
     -------
     dict
-        ``id``, ``image``, ``conversations``. The image's mark stands before or after the first question at random,
-        as published. The same for the same arguments, whatever other records there are.
+        ``id``, ``image``, ``conversations``. The image's mark stands before or after the first question at
+        random, as published. The same for the same arguments, whatever other records there are.
     """
     draws = Random(f"{seed}/{kind.name}/{scene.id}")
     image_first = draws.random() < 0.5
@@ -67,14 +70,14 @@ def choose_scenes(
         Images per kind; all if None.
     seed : int
     draw : {"independent", "same", "apart"}
-        Each kind draws images of its own (one may be asked about for several kinds, as in LLaVA-Instruct-158K), all
-        kinds use the same, or no image is used twice.
+        Each kind draws images of its own (one may be asked about for several kinds, as in
+        LLaVA-Instruct-158K), all kinds use the same, or no image is used twice.
 
     Returns
     -------
     list of list of int
-        Indexes of scenes per kind. A larger `per_kind` adds to what a smaller one chose, so that no reply which
-        has been paid for is lost.
+        Indexes of scenes per kind. A larger `per_kind` adds to what a smaller one chose, so that no reply
+        which has been paid for is lost.
 
     Raises
     ------

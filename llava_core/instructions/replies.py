@@ -1,9 +1,9 @@
 """Reading of what a language model wrote: questions and answers, or a description; strictly.
 
-A conversation is blocks that open with ``Question:`` and ``Answer:`` by turns, with a line ``===`` between any two; complex
-reasoning is exactly one such pair; a detailed description is plain paragraphs. These are the formats of the published
-prompts. What a training record must not hold is refused as well, since a model would learn it: coordinates,
-talk of captions or boxes (no image shows them), apologies, marks of our own formats.
+A conversation is blocks that open with ``Question:`` and ``Answer:`` by turns, with a line ``===`` between the
+blocks; complex reasoning is exactly one such pair; a detailed description is plain paragraphs. These are the
+formats of the published prompts. What a training record must not hold is refused as well, since a model would
+learn it: coordinates, talk of captions or boxes (no image shows them), apologies, marks of our own formats.
 
 Left out: whether an answer is true of its image; no reader of words can tell.
 """
@@ -17,7 +17,7 @@ from llava_core.data.conversation import IMAGE_TOKEN
 FEWEST_PAIRS = 2
 """A conversation of fewer is none."""
 FEWEST_WORDS = 20
-"""A description that is shorter describes nothing in detail; the shortest of 30 published ones has 50 words."""
+"""A shorter description describes nothing in detail; the shortest of 30 published ones has 50 words."""
 
 _SEPARATOR = re.compile(r"^[ \t]*={3,}[ \t]*$", re.MULTILINE)
 _LABEL = re.compile(r"^[ \t]*(Question|Answer)[ \t]*:", re.MULTILINE)
@@ -26,7 +26,8 @@ _SOURCE = re.compile(
     r"\bcaptions?\b|\bbounding[ -]box(es)?\b|\bcoordinates?\b"
     r"|\b(provided|given|supplied) (description|information|text|sentence|list|annotation)s?\b"
     r"|\b(description|sentence|text|annotation)s? (that (is|are|was|were) )?(provided|given|supplied)\b"
-    r"|\b(based on|according to|mentioned in|stated in) (the|these|your) (description|sentence|text|annotation)s?\b",
+    r"|\b(based on|according to|mentioned in|stated in) (the|these|your) "
+    r"(description|sentence|text|annotation)s?\b",
     re.IGNORECASE,
 )
 _REFUSAL = re.compile(
@@ -56,8 +57,9 @@ def read_conversation(text: str) -> tuple[Pair, ...]:
 
     Examples
     --------
-    >>> len(read_conversation("Question: Who?\n===\nAnswer: A man.\n===\nQuestion: Where?\n===\nAnswer: Here."))
-    2
+    >>> asked = "Question: Who?\n===\nAnswer: A man.\n===\nQuestion: Where?\n===\nAnswer: At sea."
+    >>> [pair.answer for pair in read_conversation(asked)]
+    ['A man.', 'At sea.']
     """
     pairs = _pairs(text)
     if len(pairs) < FEWEST_PAIRS:

@@ -1,7 +1,7 @@
 """A page of samples: records beside their pictures, and what was set aside; one self-contained file [edge].
 
-Everything that comes from data is escaped; the page asks nothing of any other address. Pictures are small copies within
-the file; where there is none, the boxes are drawn. Left out: scripts.
+Everything that comes from data is escaped; the page asks nothing of any other address. Pictures are small
+copies within the file; where there is none, the boxes are drawn. Left out: scripts.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """Images in words: captions and boxes, as the language model that writes instruction data is told of them.
 
-Source: the symbolic representation of LLaVA's GPT-4 prompts. Boxes are ``[x1, y1, x2, y2]``, top left and bottom
-right, as shares of width and height with at most three decimals. Left out: pixels.
+Source: the symbolic representation of LLaVA's GPT-4 prompts. Boxes are ``[x1, y1, x2, y2]``, top left and
+bottom right, as shares of width and height with at most three decimals. Left out: pixels.
 """
 
 from array import array
@@ -37,7 +37,7 @@ class Scene:
 
 
 class Scenes(Sequence[Scene]):
-    """Many scenes; boxes are kept as arrays, so that 80,000 images take some ten megabytes beside their words."""
+    """Many scenes; boxes are kept as arrays: those of 80,000 images take some 25 megabytes."""
 
     def __init__(self) -> None:
         self._ids: list[str] = []

@@ -1,7 +1,7 @@
 """Readers of scenes: COCO's annotation files, and JSON lines of captions and boxes [edge].
 
-COCO: `captions_*.json` gives captions, `instances_*.json` boxes ``[x, y, width, height]`` in pixels. Both are read as
-streams, whatever their size; polygons are passed over. JSON lines, or one JSON list::
+COCO: `captions_*.json` gives captions, `instances_*.json` boxes ``[x, y, width, height]`` in pixels. Both
+are read as streams, whatever their size; polygons are passed over. JSON lines, or one JSON list::
 
     {"id": "42", "image": "42.jpg", "captions": ["A dog on a sofa."],
      "instances": [{"category": "dog", "bbox": [0.1, 0.25, 0.63, 1.0]}]}
@@ -62,17 +62,17 @@ def read_coco(
     instances : Path, optional
         ``instances_*.json`` of the same images; without it scenes have no boxes.
     crowds : bool
-        Keep boxes around crowds (``iscrowd``: 1). The published file of 80 images shows them: where ten or more
-        objects of one category are listed, a last box covers far more than the others.
+        Keep boxes around crowds (``iscrowd``: 1). The published file of 80 images shows them: where ten or
+        more objects of one category are listed, a last box covers far more than the others.
     progress : callable, optional
         Called with bytes read and bytes in all.
 
     Raises
     ------
     InputError
-        If a file is missing or broken, or an annotation lacks its image, its category, the size of its image, or
-        numbers; the message names it. Boxes cut to their image, boxes outside it, images without caption and boxes
-        of such images are counted instead.
+        If a file is missing or broken, or an annotation lacks its image, its category, the size of its
+        image, or numbers; the message names it. Boxes cut to their image, boxes outside it, images without
+        caption and boxes of such images are counted instead.
     """
     files = [captions] if instances is None else [captions, instances]
     n_bytes = [file.stat().st_size if file.is_file() else 0 for file in files]

@@ -1,9 +1,9 @@
 """Statistics of instruction data: lengths, openings, verbs and nouns of questions, diversity.
 
-Everything is counted record by record in memory that grows with the vocabulary, not with the number of records.
-distinct-n is from Li et al., 2016 (arXiv:1510.03055); verbs and nouns of instructions as a picture of diversity from
-Wang et al., 2022 (Self-Instruct, arXiv:2212.10560), here without a parser, see `question_words`. Left out: whether what
-is said is true.
+Everything is counted record by record in memory that grows with the vocabulary, not with the number of
+records. distinct-n is from Li et al., 2016 (arXiv:1510.03055); verbs and nouns of instructions as a picture
+of diversity from Wang et al., 2022 (Self-Instruct, arXiv:2212.10560), here without a parser, see
+`question_words`. Left out: whether what is said is true.
 """
 
 import re
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import pairwise
 from math import sqrt
 from typing import Any
 
@@ -55,7 +56,7 @@ class TextStatistics:
         words = words_of(text)
         self.n_words.append(len(words))
         self.different.add(blake2b(" ".join(words).encode(), digest_size=16).digest())
-        self.bigrams.update(zip(words, words[1:], strict=False))
+        self.bigrams.update(pairwise(words))
         self.n_bigrams += max(len(words) - 1, 0)
         counts = Counter(words)
         self.unigrams.update(counts)
@@ -79,8 +80,8 @@ class TextStatistics:
     def self_similarity(self) -> float | None:
         """Return the mean cosine between the word counts of two different texts; None for fewer than two.
 
-        The sum over all pairs is had from the sum of the unit vectors: its squared length counts every pair twice
-        and every text once.
+        The sum over all pairs is had from the sum of the unit vectors: its squared length counts every pair
+        twice and every text once.
         """
         n = self.n_directions
         if n < 2:

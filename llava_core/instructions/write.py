@@ -1,7 +1,7 @@
 """The output folder of a run: records, what was set aside, summary, page of samples [edge].
 
-Everything here is computed again from the cache of replies whenever a run goes on, and replaces what was there as a
-whole; only the cache (``replies.sqlite``) is worth keeping.
+Everything here is computed again from the cache of replies whenever a run goes on, and replaces what was
+there as a whole; only the cache (``replies.sqlite``) is worth keeping.
 """
 
 import json
