@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from llava_core.cli.chat_model import (
     BudgetCost,
@@ -177,12 +178,13 @@ def _tell(summary: Mapping[str, Any], out: Path, tries: int) -> None:
     for what, values in told.figures(summary):
         table.add_row(what, *values)
     console.print(table)
-    lines = [f"{what} of {name} questions: {words}" for name, what, words in told.frequent(summary)]
-    lines += [f"set aside, {name}: {words}" for name, words in told.reasons(summary)]
-    if lines:
-        console.print()
-    for line in lines:
-        console.print(line, markup=False)
+    words = Table.grid(padding=(0, 2, 0, 0))
+    for name, what, found in told.frequent(summary):
+        words.add_row(f"{name}, {what}", Text(found))
+    for name, why in told.reasons(summary):
+        words.add_row(f"{name}, set aside", Text(why))
+    console.print()
+    console.print(words)
     total = {
         name: sum(kind[name] for kind in summary["kinds"].values())
         for name in ("read", "malformed", "failed", "unasked")
@@ -197,7 +199,7 @@ def _tell(summary: Mapping[str, Any], out: Path, tries: int) -> None:
         console.print(f"{total['failed']:,} got no reply; the same command asks for them again.")
     if total["malformed"]:
         console.print(
-            f"{total['malformed']:,} set aside after {tries} tries, with their texts in set_aside.jsonl; a "
+            f"{total['malformed']:,} set aside after {tries} {'try' if tries == 1 else 'tries'}, with their texts in set_aside.jsonl; a "
             "larger --tries asks for them again."
         )
     typer.echo(f"written: {out} ({total['read']:,} records; samples.html shows some)")

@@ -101,7 +101,7 @@ def _verb_place(words: list[str]) -> int | None:
     if start is None:
         return None
     # "What could make ...": the subject stands before; "Could the man ...": after.
-    first = start + 1 if start > 1 else start + 2
+    first = start + 1 if start > 1 or words[0] in ("what", "who") else start + 2
     return next((at for at in _verbs(words, first, len(words)) if not _in_noun(words, at)), None)
 
 

@@ -56,7 +56,7 @@ def reasons(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _most(counts: Mapping[str, int], n: int) -> str:
     top = list(counts.items())[:N_FREQUENT]
-    return ", ".join(f"{word} {100 * count / n:.0f} %" for word, count in top)
+    return ", ".join(f"{word} {100 * count / n:.0f}%" for word, count in top)
 
 
 def _mean(found: Mapping[str, float] | None) -> str:
@@ -64,7 +64,7 @@ def _mean(found: Mapping[str, float] | None) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.0f} %"
+    return "-" if value is None else f"{100 * value:.0f}%"
 
 
 def _share(value: float | None) -> str:
