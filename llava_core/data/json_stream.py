@@ -194,6 +194,7 @@ def _from_object(window: _Window, names: Collection[str]) -> Iterator[tuple[str,
                 raise InputError(f"got {json_type(value)}, allowed is a list", path=window.path, field=name)
             window.move_to(end)
         n_members += 1
+    window.move_to(window.at + 1)
     _at_end(window, "object")
 
 

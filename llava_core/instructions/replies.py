@@ -91,7 +91,7 @@ def read_detail(text: str) -> tuple[Pair, ...]:
     ------
     Malformed
     """
-    words = text.strip()
+    words = text.replace("\r\n", "\n").strip()
     if not words:
         raise Malformed("empty: got no words")
     if _SEPARATOR.search(words) or _LABEL.search(words):
@@ -118,7 +118,7 @@ def reason(problem: str) -> str:
 
 
 def _pairs(text: str) -> tuple[Pair, ...]:
-    blocks = [block.strip() for block in _SEPARATOR.split(text.strip())]
+    blocks = [block.strip() for block in _SEPARATOR.split(text.replace("\r\n", "\n").strip())]
     if blocks == [""]:
         raise Malformed("empty: got no words")
     said: list[str] = []
