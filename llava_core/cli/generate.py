@@ -196,10 +196,12 @@ def _tell(summary: Mapping[str, Any], out: Path, tries: int) -> None:
             "goes on from here."
         )
     if total["failed"]:
-        console.print(f"{total['failed']:,} got no reply; the same command asks for them again.")
+        them = "it" if total["failed"] == 1 else "them"
+        console.print(f"{total['failed']:,} got no reply; the same command asks for {them} again.")
     if total["malformed"]:
+        often = "1 try" if tries == 1 else f"{tries} tries"
         console.print(
-            f"{total['malformed']:,} set aside after {tries} {'try' if tries == 1 else 'tries'}, with their texts in set_aside.jsonl; a "
-            "larger --tries asks for them again."
+            f"{total['malformed']:,} set aside after {often}, with their texts in set_aside.jsonl; a larger "
+            "--tries asks for them again."
         )
     typer.echo(f"written: {out} ({total['read']:,} records; samples.html shows some)")

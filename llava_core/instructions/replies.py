@@ -1,7 +1,7 @@
 """Reading of what a language model wrote: questions and answers, or a description; strictly.
 
-A conversation is blocks that open with ``Question:`` and ``Answer:`` by turns, with a line ``===`` between the
-blocks; complex reasoning is exactly one such pair; a detailed description is plain paragraphs. These are the
+A conversation is blocks that open with ``Question:`` and ``Answer:`` by turns, with a line ``===`` between
+them; complex reasoning is exactly one such pair; a detailed description is plain paragraphs. These are the
 formats of the published prompts. What a training record must not hold is refused as well, since a model would
 learn it: coordinates, talk of captions or boxes (no image shows them), apologies, marks of our own formats.
 

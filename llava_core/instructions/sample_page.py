@@ -6,6 +6,7 @@ copies within the file; where there is none, the boxes are drawn. Left out: scri
 
 import base64
 import io
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -91,12 +92,13 @@ def picture_uri(path: Path) -> str | None:
 def _pictures(scenes: list[Scene], folder: Path) -> dict[str, str]:
     pictures: dict[str, str] = {}
     left = PICTURES_BYTES
-    for name in dict.fromkeys(scene.image for scene in scenes):
+    # An image that several kinds are about stands in the page several times.
+    for name, n_uses in Counter(scene.image for scene in scenes).items():
         outside = Path(name).is_absolute() or ".." in Path(name).parts
         uri = None if outside else picture_uri(folder / name)
-        if uri is not None and len(uri) <= left:
+        if uri is not None and n_uses * len(uri) <= left:
             pictures[name] = uri
-            left -= len(uri)
+            left -= n_uses * len(uri)
     return pictures
 
 

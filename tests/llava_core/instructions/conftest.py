@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-CONVERSATION = "Question:\nWhat is shown?\n===\nAnswer:\n{0}\n===\nQuestion:\nWhere is it?\n===\nAnswer:\nOutside."
+CONVERSATION = (
+    "Question:\nWhat is shown?\n===\nAnswer:\n{0}\n===\nQuestion:\nWhere is it?\n===\nAnswer:\nOutside."
+)
 REASONING = "Question:\nWhy might this be so?\n===\nAnswer:\nBecause of what is seen: {0}"
 DETAIL = "The picture shows this: {0} " + "It is a calm day, and everything can be seen well. " * 3
 
@@ -16,7 +18,13 @@ def good_reply(messages: list[dict[str, str]]) -> str:
     """Reply as the system message asks for, about the first caption."""
     caption = messages[-1]["content"].splitlines()[0]
     told = messages[0]["content"]
-    form = DETAIL if "Write plain paragraphs" in told else REASONING if "exactly one question" in told else CONVERSATION
+    form = (
+        DETAIL
+        if "Write plain paragraphs" in told
+        else REASONING
+        if "exactly one question" in told
+        else CONVERSATION
+    )
     return form.format(caption)
 
 
@@ -63,7 +71,9 @@ def write_coco(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
         categories = [{"id": 3, "name": "bowl"}, {"id": 7, "name": "giraffe"}]
         spoken = {"info": {}, "images": images, "licenses": [], "annotations": captions}
         boxed = {"info": {}, "images": images, "annotations": boxes, "categories": categories}
-        spoken |= {name.removeprefix("captions_"): m for name, m in members.items() if name.startswith("captions_")}
+        spoken |= {
+            name.removeprefix("captions_"): m for name, m in members.items() if name.startswith("captions_")
+        }
         boxed |= {name: m for name, m in members.items() if not name.startswith("captions_")}
         paths = tmp_path / "captions.json", tmp_path / "instances.json"
         for path, content in zip(paths, (spoken, boxed), strict=True):

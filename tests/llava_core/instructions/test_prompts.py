@@ -63,7 +63,7 @@ def test_own_prompts_replace_ours(tmp_path: Path) -> None:
 
 def test_an_example_that_would_be_refused_is_refused(tmp_path: Path) -> None:
     folder = write_prompts(tmp_path, "Because of the dog.")
-    with pytest.raises(InputError, match="000_conv.txt: would be refused as a reply"):
+    with pytest.raises(InputError, match=r"000_conv\.txt: would be refused as a reply"):
         load_prompts([KINDS["reasoning"]], folder)
 
 

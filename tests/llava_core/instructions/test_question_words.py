@@ -38,7 +38,14 @@ def test_agrees_with_questions_annotated_before_it_was_run_on_them() -> None:
 
 def test_forms_of_verbs() -> None:
     forms = verb_forms()
-    told = {"running": "run", "carries": "carry", "lying": "lie", "stopped": "stop", "wore": "wear", "seen": "see"}
+    told = {
+        "running": "run",
+        "carries": "carry",
+        "lying": "lie",
+        "stopped": "stop",
+        "wore": "wear",
+        "seen": "see",
+    }
     assert {form: forms[form] for form in told} == told
     assert forms["played"] == "play"
     assert forms["controlled"] == "control"

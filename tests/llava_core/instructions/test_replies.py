@@ -7,7 +7,9 @@ from llava_core.instructions.replies import Pair, read_conversation, read_detail
 
 ONE = "Question:\nWhy is the road empty?\n===\nAnswer:\nIt is early, since the sun stands low."
 TWO = ONE + "\n===\nQuestion: What is parked there?\n===\nAnswer: A car.\nIt is red."
-LONG = "A man stands beside a bus. To his left there is a dog, and two bags lie in front of both of them on the road."
+LONG = (
+    "A man stands beside a bus. To his left there is a dog, and two bags lie in front of them, on the road."
+)
 
 
 def test_a_conversation_is_pairs() -> None:
@@ -45,7 +47,10 @@ def test_a_description_is_paragraphs() -> None:
         (TWO.replace("\n===\nAnswer: A", "\nAnswer: A"), "a line === is missing"),
         (TWO + "\n===\nQuestion:\n===\nAnswer: Yes.", "an empty question"),
         (TWO + "\n===\nQuestion: Who?\n===\nAnswer:", "an empty answer"),
-        (TWO + "\n===\n" + ONE.upper().replace("QUESTION", "Question").replace("ANSWER", "Answer"), "a question twice"),
+        (
+            TWO + "\n===\n" + ONE.upper().replace("QUESTION", "Question").replace("ANSWER", "Answer"),
+            "a question twice",
+        ),
         (TWO.replace("A car.", "A car at [0.1, 0.25, 0.3, 0.4]."), "coordinates"),
         (TWO.replace("A car.", "A car at (0.1, 0.25)."), "coordinates"),
         (TWO.replace("A car.", "A car whose left edge is 0.351."), "coordinates"),

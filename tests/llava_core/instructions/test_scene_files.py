@@ -17,7 +17,7 @@ WriteCoco = Callable[..., tuple[Path, Path]]
 
 def test_boxes_in_pixels_become_shares_worked_out_by_hand(write_coco: WriteCoco) -> None:
     found = read_coco(*write_coco())
-    # 1.08/640, 187.69/480, (1.08 + 611.59)/640, (187.69 + 285.84)/480
+    # Left 1.08 of 640, top 187.69 of 480, right 612.67 of 640, bottom 473.53 of 480.
     fruit = Instance(category="bowl", box=(0.002, 0.391, 0.957, 0.987))
     assert found.scenes[0] == Scene(
         id="000000000009",
@@ -25,7 +25,7 @@ def test_boxes_in_pixels_become_shares_worked_out_by_hand(write_coco: WriteCoco)
         captions=("Fruit in boxes.",),
         instances=(fruit,),
     )
-    # 20/200, 30/300, 120/200, 270/300; then the crowd, in file order
+    # Left 20 of 200, top 30 of 300, right 120, bottom 270; then the crowd, in the order of the file.
     assert found.scenes[1].instances == (
         Instance(category="giraffe", box=(0.1, 0.1, 0.6, 0.9)),
         Instance(category="bowl", box=(0.0, 0.0, 1.0, 1.0)),
@@ -103,7 +103,9 @@ def test_what_is_passed_over_is_counted(write_coco: WriteCoco) -> None:
 
 
 def test_captions_alone_give_scenes_without_boxes(write_coco: WriteCoco) -> None:
-    captions, _ = write_coco(captions_images=[{"id": 9, "file_name": "9.jpg"}, {"id": 25, "file_name": "25.jpg"}])
+    captions, _ = write_coco(
+        captions_images=[{"id": 9, "file_name": "9.jpg"}, {"id": 25, "file_name": "25.jpg"}]
+    )
     assert [scene.instances for scene in read_coco(captions, None).scenes] == [(), ()]
 
 
@@ -112,7 +114,10 @@ def test_captions_alone_give_scenes_without_boxes(write_coco: WriteCoco) -> None
     [
         ({"categories": []}, "annotations 1 (image 25), field category_id: got 7"),
         (
-            {"captions_images": [{"id": 9, "file_name": "9.jpg"}, {"id": 25, "file_name": "b"}], "images": []},
+            {
+                "captions_images": [{"id": 9, "file_name": "9.jpg"}, {"id": 25, "file_name": "b"}],
+                "images": [],
+            },
             "annotations 1 (image 25), field image_id: got 25, whose width and height",
         ),
         ({"captions_images": []}, "got a caption of image 25, which images does not list"),
@@ -152,7 +157,10 @@ GOOD = {"id": "1", "image": "1.jpg", "captions": ["A dog."]}
         (GOOD | {"image": ""}, "field image: got no words"),
         (GOOD | {"id": None}, "record 2, field id: got null"),
         (GOOD | {"id": "0"}, "field id: got '0' a second time"),
-        (GOOD | {"instances": [{"category": "dog", "bbox": [0, 0, 1.2, 1]}]}, "instances[0].bbox: got [0.0, 0.0, 1.2"),
+        (
+            GOOD | {"instances": [{"category": "dog", "bbox": [0, 0, 1.2, 1]}]},
+            "instances[0].bbox: got [0.0, 0.0, 1.2",
+        ),
         (GOOD | {"instances": [{"category": "dog", "bbox": [0.5, 0, 0.4, 1]}]}, "instances[0].bbox"),
         (GOOD | {"instances": [{"bbox": [0, 0, 1, 1]}]}, "instances[0].category: got nothing"),
         (GOOD | {"instances": ["dog"]}, "instances[0]: got a text"),

@@ -1,6 +1,6 @@
 """Statistics against slow, plain computations."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import sqrt
 from random import Random
 
@@ -33,8 +33,8 @@ def test_diversity_is_what_all_pairs_and_all_words_give() -> None:
     sample = texts(40)
     words = [words_of(text) for text in sample]
     pairs = [cosine(left, right) for left, right in combinations([each for each in words if each], 2)]
-    bigrams = [pair for each in words for pair in zip(each, each[1:], strict=False)]
-    flat = sum(words, [])
+    bigrams = [pair for each in words for pair in pairwise(each)]
+    flat = [word for each in words for word in each]
     found = told(sample)
     assert found["self_similarity"] == pytest.approx(sum(pairs) / len(pairs), rel=1e-12)
     assert found["distinct_1"] == pytest.approx(len(set(flat)) / len(flat))
@@ -52,7 +52,8 @@ def test_diversity_is_what_all_pairs_and_all_words_give() -> None:
 def test_the_order_of_texts_does_not_matter() -> None:
     sample = texts(30)
     assert told(sample[::-1]) == {
-        name: pytest.approx(value) if isinstance(value, float) else value for name, value in told(sample).items()
+        name: pytest.approx(value) if isinstance(value, float) else value
+        for name, value in told(sample).items()
     }
 
 
