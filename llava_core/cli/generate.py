@@ -1,7 +1,6 @@
 """The command that lets a language model write instruction data: generate [edge]."""
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -107,21 +106,24 @@ def generate(
         tell_estimate(backend, requests, cache, budget)
         if dry_run:
             return
-        with bar("ask") as tick:
-            outcomes = ask_all(
-                backend,
-                requests,
-                read_reply,
-                cache=cache,
-                budget=budget,
-                n_tries=tries,
-                concurrency=concurrency,
-                progress=tick,
-            )
-            with closing(outcomes):  # type: ignore[type-var]
+        try:
+            with bar("ask") as tick:
+                outcomes = ask_all(
+                    backend,
+                    requests,
+                    read_reply,
+                    cache=cache,
+                    budget=budget,
+                    n_tries=tries,
+                    concurrency=concurrency,
+                    progress=tick,
+                )
                 results = write.write_records(
                     out, wanted, outcomes, scenes=found.scenes, prompts=prompted, seed=seed
                 )
+        except KeyboardInterrupt:
+            typer.echo("stopped; the same command goes on from here", err=True)
+            raise
         spent = cache.spent
     summary: dict[str, Any] = {
         "schema": 1,

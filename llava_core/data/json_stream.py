@@ -17,6 +17,7 @@ from llava_core.errors import InputError
 CHUNK_BYTES = 1 << 20
 """Bytes read at a time; a window grows beyond it only for a record that is longer."""
 
+_DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
 _CUT_SHORT_CHARS = 16
 """A fault so close to the end of the window may come from the cut: no literal or escape is longer."""
@@ -221,10 +222,9 @@ def _elements(window: _Window, name: str = "") -> Iterator[tuple[int, int, int, 
 
 def _value(window: _Window, record: str | None = None) -> tuple[Any, int]:
     """Return the value that begins where the window is, and where in the window's text it ends."""
-    scan = json.JSONDecoder().raw_decode
     while True:
         try:
-            value, end = scan(window.text, window.at)
+            value, end = _DECODER.raw_decode(window.text, window.at)
         except json.JSONDecodeError as error:
             cut = error.msg.startswith("Unterminated string")
             cut = cut or error.pos >= len(window.text) - _CUT_SHORT_CHARS

@@ -336,3 +336,48 @@ def test_a_folder_of_others_is_left_alone(
     result = run(write_scenes(3), chat_server(good_reply), out)
     assert isinstance(result.exception, InputError)
     assert [file.name for file in out.iterdir()] == ["thesis.txt"]
+
+
+def test_a_local_model_that_writes_nonsense_gives_no_records_and_no_error(
+    tmp_path: Path, write_scenes: WriteScenes
+) -> None:
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    words = {word: n for n, word in enumerate(["<end>", *"abcdefghijk"])}
+    core = Tokenizer(models.WordLevel(words, unk_token="a"))
+    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    template = "{% for m in messages %}{{ m.role }} {{ m.content }} {% endfor %}"
+    PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<end>", chat_template=template).save_pretrained(
+        tmp_path / "model"
+    )
+    config = LlamaConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=4096,
+        eos_token_id=0,
+        bos_token_id=0,
+    )
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
+    out = tmp_path / "out"
+    given = [
+        "generate",
+        "--scenes",
+        str(write_scenes(3)),
+        "--local",
+        str(tmp_path / "model"),
+        "--out",
+        str(out),
+    ]
+    result = CliRunner().invoke(app, [*given, "--device", "cpu", "--max-tokens", "6", "--tries", "2"])
+    assert result.exit_code == 0, result.output
+    told = summary_of(out)["kinds"]
+    assert [(told[kind]["read"], told[kind]["malformed"]) for kind in KINDS] == [(0, 3)] * 3
+    assert json.loads((out / "all.json").read_text()) == []
+    assert [len(row["texts"]) for row in set_aside(out)] == [2] * 9
+    assert "No records." in (out / "samples.html").read_text()
