@@ -30,6 +30,7 @@ _SUBSTITUTIONS: tuple[tuple[str, str], ...] = (
     ("(?<=[DJLMQH])[ZX]", "S"),
     ("(?<=[DJLMQH])[YV](?![YV]?D)", "N"),
     ("(?<=[DH])[YV]", "N"),
+    ("v", "V"),
     # "actor signs", "the sailor repairs a": after a singular, -s before an article or after a person is a verb.
     (f"(?<=[IEVGgPO])Z|^Z|(?<=[{_NOUN}]C)Z", "S"),
     ("(?<=A)X", "V"),

@@ -73,7 +73,7 @@ NOUN_OR_VERB = frozenset(
     profile promise protest pull punch purchase push question queue race rain raise rally reach read record
     reflect rehearse relax release remain repair report rescue research result return reveal review ride ring rise roar rock
     roll row rub rule run rush sail salute sample save scale score scratch scream search seat see serve set sew shade
-    shake shape share shave shelter shift shine ship shoot shop shout shovel show shower sign signal sing sink sip sit
+    shake shape share shave showcase shelter shift shine ship shoot shop shout shovel show shower sign signal sing sink sip sit
     skate sketch ski skip sleep slice slide smell smile smoke snap sniff snow soak sort sound spark speak spin splash
     split spot spray spread sprint stack stage stain stamp stand stare start state steal steam steer step stick stop store
     storm stray stream stretch strike stroke stroll study style supply support surf surround surprise sweep swim swing switch
@@ -96,7 +96,7 @@ _BETTER_KNOWN_AS_NOUNS = frozenset(
     charge check circle comb copy cure cut cycle deal debate dream drill drop dust exercise experience fall fear fight
     flash flood form frame hike hit hunt iron journey judge juggle knit lock look march measure mix nap need nest
     order pack paddle paint pass pedal pile pin pitch present press process produce profile promise punch race rain
-    report rescue research result roll rule run search share shelter shift show shot sip slice slide smell snack
+    report rescue research result roll rule search share shelter shift show shot sip slice slide smell snack
     sort spin splash split spray spread sprint stack stop strike stroke stroll supply surprise sweep swing switch talk
     taste tie toast touch trace trade transfer transport trek trick twist use visit walk watch weight wink wonder
     """.split()
@@ -181,7 +181,7 @@ _CLOSED: dict[str, str] = {
     everybody somebody""",
     "C": "and or & nor",
     "H": "'s ’s ' ’",
-    "V": """is are was were be been being am has have had having go goes went gone come comes came get gets got make
+    "v": """is are was were be been being am has have had having go goes went gone come comes came get gets got make
     makes made take takes took give gives gave keep keeps kept put puts become becomes became see sees say says said
     know knows think thinks want wants seem seems appear appears begin begins began bring brings brought arrive
     arrives attend attends celebrate celebrates compete competes wear wears spend spends enjoy enjoys include
@@ -224,7 +224,7 @@ def word_class(word: str) -> str:
     str
         One letter: D article or possessive, Q number, J adjective, M adjective that is no noun by itself, L
         colour, N noun, S plural, A and B person or animal and persons, u, g and G gerund (a thing, of a thing, or neither), P
-        participle or past, V verb, Z verb in -s, Y noun or verb, X the same in -s, R and O adverbs, I and E
+        participle or past, v and V verb (never a noun, or rather not), Z verb in -s, Y noun or verb, X the same in -s, R and O adverbs, I and E
         prepositions (E before gerunds), T to and modals, C and, H 's, W pronoun, K close, U up, F front; O also
         for anything that is no word.
 
