@@ -27,6 +27,8 @@ class Columns:
     id: str | None = None
     image: str | None = None
     url: str | None = None
+    need_image: bool = False
+    """A record without an image is a bad one."""
 
     def usual(self) -> dict[str, tuple[str, bool]]:
         """Return for each of ours: the name in the file, and whether it has to be there."""
@@ -40,6 +42,7 @@ class Columns:
 class CaptionChunk:
     """Captions that stand one after the other in a file; without the bad ones, where those are passed over."""
 
+    path: Path
     rows: list[int]
     """Line, record or row of each, counted from 0."""
     captions: list[str]
@@ -77,7 +80,9 @@ def caption_chunks(
     """
     kind = path.suffix.lower()
     if kind not in SUFFIXES:
-        raise InputError(f"got a file of type {kind or 'none'!r}, allowed are {', '.join(SUFFIXES)}", path=path)
+        raise InputError(
+            f"got a file of type {kind or 'none'!r}, allowed are {', '.join(SUFFIXES)}", path=path
+        )
     if not path.is_file():
         raise InputError("no such file", path=path)
     if kind == ".parquet":
@@ -87,7 +92,7 @@ def caption_chunks(
     else:
         read = _from_tsv(path, columns)
     n_captions = 0
-    for chunk in _chunks(read, path, size, on_bad):
+    for chunk in _chunks(read, columns, path, size, on_bad):
         n_captions += len(chunk.captions)
         yield chunk
     if not n_captions:
@@ -98,7 +103,9 @@ _Read = Iterator[tuple[int, str, Mapping[str, Any] | InputError, int, int]]
 """Row, where a user finds it, its fields by our names (or why there are none), done, total."""
 
 
-def _chunks(read: _Read, path: Path, size: int, on_bad: BadRecord | None) -> Iterator[CaptionChunk]:
+def _chunks(
+    read: _Read, columns: Columns, path: Path, size: int, on_bad: BadRecord | None
+) -> Iterator[CaptionChunk]:
     rows: list[int] = []
     kept: list[tuple[str, str | None, str | None, str | None]] = []
     done = total = 0
@@ -106,14 +113,14 @@ def _chunks(read: _Read, path: Path, size: int, on_bad: BadRecord | None) -> Ite
     def chunk() -> CaptionChunk:
         captions, ids, images, urls = (list(column) for column in zip(*kept, strict=True))
         return CaptionChunk(
-            rows=list(rows), captions=captions, ids=ids, images=images, urls=urls, done=done, total=total
+            path=path, rows=list(rows), captions=captions, ids=ids, images=images, urls=urls, done=done, total=total
         )  # fmt: skip
 
     for row, where, fields, done, total in read:  # noqa: B007 (chunk() reads them)
         try:
             if isinstance(fields, InputError):
                 raise fields
-            told = _told(fields, path, where)
+            told = _told(fields, columns, path, where)
         except InputError as fault:
             if on_bad is None:
                 raise
@@ -130,7 +137,7 @@ def _chunks(read: _Read, path: Path, size: int, on_bad: BadRecord | None) -> Ite
 
 
 def _told(
-    fields: Mapping[str, Any], path: Path, where: str
+    fields: Mapping[str, Any], columns: Columns, path: Path, where: str
 ) -> tuple[str, str | None, str | None, str | None]:
     caption = fields.get("caption")
     if not isinstance(caption, str) or not caption.strip():
@@ -144,6 +151,13 @@ def _told(
                 f"got {value!r}, allowed is a text or a whole number", path=path, record=where, field=name
             )
         others.append(None if value is None else str(value))
+    if columns.need_image and not others[1]:
+        raise InputError(
+            "got nothing, allowed is the image of a record: name its column, or a pattern of names",
+            path=path,
+            record=where,
+            field="image",
+        )
     return (" ".join(caption.split()), others[0], others[1], others[2])
 
 

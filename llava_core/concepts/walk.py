@@ -93,7 +93,9 @@ def _by_initial_frequency(
     n_whole = int(np.searchsorted(index.counts, config.max_per_phrase, side="right"))
     end = int(index.caption_starts[n_whole])
     whole = np.repeat(np.arange(n_whole, dtype=np.int32), index.counts[:n_whole])
-    added_for[index.captions[:end][::-1]] = whole[::-1]  # of a repeated caption the last, so the rarest phrase
+    added_for[index.captions[:end][::-1]] = whole[
+        ::-1
+    ]  # of a repeated caption the last, so the rarest phrase
     for phrase in range(n_whole, n_phrases):
         _visit(index, config, added_for, phrase)
         if phrase % _TELL_EVERY == 0:

@@ -25,6 +25,7 @@ def test_the_verbs_are_frozen_and_each_has_an_example() -> None:
         "convert",
         "extract",
         "generate",
+        "filter",
         "answer",
         "chat",
         "serve",
