@@ -1,13 +1,13 @@
 """The concept filter as a command [edge]."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from llava_core.cli.terminal import Seed, app, bar, done
+from llava_core.cli.terminal import Seed, Tick, app, bar, done
 
 Column = Annotated[str | None, typer.Option(help="Column or field of it; taken where there is one.")]
 
@@ -35,14 +35,15 @@ def filter_(
     pooled: Annotated[
         Literal["ignored", "counted"],
         typer.Option(
-            help="ignored: draw from all captions of a phrase, as LLaVA's text has it. counted: captions that are "
-            "in the pool already count, so draw only what is missing."
+            help="ignored: draw from all captions of a phrase, as LLaVA's text has it. counted: captions "
+            "that are in the pool already count, so draw only what is missing."
         ),
     ] = "ignored",
     order: Annotated[
         Literal["initial", "remaining"],
         typer.Option(
-            help="Walk by frequency in the whole file, as LLaVA's text has it, or by what is not in the pool yet."
+            help="Walk by frequency in the whole file, as LLaVA's text has it, or by what is not in the "
+            "pool yet."
         ),
     ] = "initial",
     ties: Annotated[
@@ -83,8 +84,8 @@ def filter_(
 ) -> None:
     """Keep captions that cover all noun phrases evenly: LLaVA's filter of CC3M to 595,000 pairs.
 
-    Phrases are counted over all captions, and walked from the rarest one on; all captions of a phrase are kept,
-    or of a frequent one a uniform draw. A killed run goes on with the captions that were not searched yet.
+    Phrases are counted over all captions, and walked from the rarest one on; all captions of a phrase
+    are kept, or of a frequent one a uniform draw. A killed run goes on where it was.
     """
     from llava_core.concepts.captions import Columns
     from llava_core.concepts.filter import FilterConfig, filter_captions
@@ -118,13 +119,11 @@ def filter_(
 
 
 @contextmanager
-def _bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+def _bars() -> Iterator[Callable[[str], Tick]]:
     """Show one bar after the other; a step ends where the next one begins."""
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
 
-        def begin(title: str) -> Callable[[int, int], None]:
+        def begin(title: str) -> Tick:
             stack.close()
             return stack.enter_context(bar(title))
 

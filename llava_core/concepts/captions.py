@@ -1,8 +1,8 @@
 """Captioned images from TSV, JSONL and parquet files, in chunks [edge].
 
 A TSV file has a header that names the caption's column, or, like the files of CC3M, none: then a line is a
-caption, a tab and a URL. There are no quotes in TSV; a caption with a tab is a bad line. A file of any size is
-read in chunks. Left out: CSV, whose quoting differs from writer to writer.
+caption, a tab and a URL. There are no quotes in TSV; a caption with a tab is a bad line. A file of any size
+is read in chunks. Left out: CSV, whose quoting differs from writer to writer.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ class Columns:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CaptionChunk:
-    """Captions that stand one after the other in a file; without the bad ones, where those are passed over."""
+    """Captions that stand one after the other in a file, without bad ones that are passed over."""
 
     path: Path
     rows: list[int]
@@ -70,8 +70,8 @@ def caption_chunks(
     size : int
         Captions in a chunk; the last one may have fewer.
     on_bad : callable, optional
-        Called with the fault of a record that is then passed over; otherwise the first one is raised. Broken JSON
-        is always raised, since where the next record begins is not known.
+        Called with the fault of a record that is then passed over; otherwise the first one is raised.
+        Broken JSON is always raised, since where the next record begins is not known.
 
     Raises
     ------
@@ -113,7 +113,8 @@ def _chunks(
     def chunk() -> CaptionChunk:
         captions, ids, images, urls = (list(column) for column in zip(*kept, strict=True))
         return CaptionChunk(
-            path=path, rows=list(rows), captions=captions, ids=ids, images=images, urls=urls, done=done, total=total
+            path=path, rows=list(rows), captions=captions, ids=ids, images=images, urls=urls,
+            done=done, total=total,
         )  # fmt: skip
 
     for row, where, fields, done, total in read:  # noqa: B007 (chunk() reads them)

@@ -1,4 +1,4 @@
-"""The phrases of one chunk of captions, as arrays: what a process computes, and how it is kept for resuming [edge]."""
+"""The phrases of one chunk of captions: what a process computes, kept for resuming [edge]."""
 
 import hashlib
 import os

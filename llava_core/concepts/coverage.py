@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +47,8 @@ def measure_coverage(before: NDArray[np.int64], after: NDArray[np.int64]) -> Cov
     n_phrases = len(before)
     n_bins = max(1, round(_BINS_PER_DECADE * np.log10(max(n_phrases, 2))))
     edges = np.unique(np.round(np.geomspace(1, n_phrases + 1, n_bins + 1)).astype(np.int64)) - 1
-    bins = [order[low:high] for low, high in zip(edges[:-1], edges[1:], strict=True)]
-    middles = [np.sqrt((low + 1) * high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    bins = [order[low:high] for low, high in pairwise(edges)]
+    middles = [np.sqrt((low + 1) * high) for low, high in pairwise(edges)]
     low, high = (np.array([np.percentile(after[b], q) for b in bins]) for q in _BAND)
     largest = int(before.max(initial=0))
     return Coverage(

@@ -2,14 +2,14 @@
 
 Every pair of a phrase and a caption has a 64-bit number, a hash of both and the seed; the captions with the
 smallest numbers are drawn. As the numbers are those of a random function, every subset is equally likely, and
-draws for two phrases are independent. Neither the order of the rows, nor the number of processes, nor what was drawn
-before has an influence. Captions alike in words, id, image and URL have the same number: the earlier row
-comes first.
+draws for two phrases are independent. Neither the order of the rows, nor the number of processes, nor what
+was drawn before has an influence. Captions alike in words, id, image and URL have the same number: the
+earlier row comes first.
 
 References
 ----------
-The mixing function is the finaliser of SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number
-generators", section 5, with Stafford's constants).
+The mixing function is the finaliser of SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom
+number generators", section 5, with Stafford's constants).
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Naive expansion: one caption becomes one turn of stage-1 training, in LLaVA's record format.
 
-The instruction is drawn from `BRIEF_INSTRUCTIONS`, and the image stands before or after it, both by the hash of the
-caption and the seed, so that a record does not depend on its neighbours. The wording is ours; LLaVA's own list
-has as many. Stage 1 drops the instruction anyway (template ``plain``) from LLaVA 1.0 on.
+The instruction is drawn from `BRIEF_INSTRUCTIONS`, and the image stands before or after it, both by the hash
+of the caption and the seed, so that a record does not depend on its neighbours. The wording is ours; LLaVA's
+own list has as many. Stage 1 drops the instruction anyway (template ``plain``) from LLaVA 1.0 on.
 """
 
 from collections.abc import Mapping

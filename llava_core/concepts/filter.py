@@ -1,8 +1,8 @@
 """LLaVA's concept filter from files to a folder: scan, walk, write [edge].
 
-The folder holds ``pairs.parquet`` (the kept captions), ``concepts.parquet`` (captions per phrase before and after),
-``summary.json``, ``coverage.svg`` and on request ``chat.json`` (stage-1 records). It appears under its name
-only when it is whole, and the same inputs give the same bytes. Left out: downloading the images.
+The folder holds ``pairs.parquet`` (the kept captions), ``concepts.parquet`` (captions per phrase before and
+after), ``summary.json``, ``coverage.svg`` and on request ``chat.json`` (stage-1 records). It appears under
+its name only when it is whole, and the same inputs give the same bytes. Left out: downloading the images.
 """
 
 import json
@@ -44,7 +44,7 @@ class FilterConfig:
     min_count: int = 3
     """Phrases in fewer captions are left out."""
     ties: Ties = "alphabet"
-    """Order among equally frequent phrases. ``alphabet`` can be followed by hand; ``seeded`` favours no letter."""
+    """Order among equally frequent phrases. ``alphabet`` can be checked by hand, ``seeded`` is fair."""
     duplicates: Duplicates = "keep"
     """``keep``: two pictures with the same caption are two pairs. ``drop``: the first one stands for all."""
     records: bool = False
@@ -175,8 +175,10 @@ def _write_pairs(
 
     text = pa.string()
     schema = pa.schema(
-        [("file", text), ("row", pa.int64()), ("id", text), ("image", text), ("url", text), ("caption", text)]
-        + [("added_for", text), ("phrases", pa.list_(text))]
+        {
+            **{"file": text, "row": pa.int64(), "id": text, "image": text, "url": text, "caption": text},
+            **{"added_for": text, "phrases": pa.list_(text)},
+        }
     )
     at = n_records = 0
     with pq.ParquetWriter(folder / PAIRS_FILE, schema) as pairs:

@@ -1,11 +1,12 @@
 """Which captions have which phrases: chunks that were read in order, joined to arrays.
 
-Phrases are numbered by how rare they are, so that the walk from the rarest on is the walk over 0, 1, 2 ... Both
-directions are kept in compressed rows of int32: 3.3 million captions with 4 phrases each take 0.1 GB a direction.
+Phrases are numbered by how rare they are, so that the walk from the rarest on is the walk over 0, 1, 2 ...
+Both directions are kept in compressed rows of int32: 3.3 million captions with 4 phrases each take 0.1 GB a
+direction.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from llava_core.concepts.draw import mix
 
 Ties = Literal["alphabet", "seeded"]
 Duplicates = Literal["keep", "drop"]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -28,7 +30,7 @@ class PhraseIndex:
     phrase_keys: NDArray[np.uint64]
     """(n_phrases,): hash of each phrase."""
     caption_starts: NDArray[np.int64]
-    """(n_phrases + 1,): the captions of phrase i are ``captions[caption_starts[i]:caption_starts[i + 1]]``."""
+    """(n_phrases + 1,): phrase i has ``captions[caption_starts[i]:caption_starts[i + 1]]``."""
     captions: NDArray[np.int32]
     """In the order of the file within a phrase."""
     phrase_starts: NDArray[np.int64]
@@ -132,7 +134,7 @@ class IndexBuilder:
         )
 
 
-def _joined(parts: list[NDArray[np.generic]], dtype: type[np.generic]) -> NDArray[np.generic]:
+def _joined(parts: list[NDArray[Scalar]], dtype: type[Scalar]) -> NDArray[Scalar]:
     """Return the parts as one array, and let go of them."""
     whole = np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
     parts.clear()

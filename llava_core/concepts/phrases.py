@@ -17,8 +17,8 @@ class PhraseForm:
     """Tell "a dog" from "the dog". Off: an article or possessive in front names no other concept, and would
     give one concept several quotas."""
     singular: bool = False
-    """Count "dogs" as "dog". Off: one dog and several look different, and a rule that takes plurals apart is wrong at
-    times."""
+    """Count "dogs" as "dog". Off: one dog and several look different, and a rule that takes plurals
+    apart is wrong at times."""
 
 
 def phrase_text(words: Sequence[str], form: PhraseForm) -> str:

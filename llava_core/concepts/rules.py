@@ -1,10 +1,11 @@
 """Noun phrases of a caption by rules on word classes.
 
 A caption becomes a string with one letter per token (`llava_core.concepts.word_classes`); a few substitutions
-settle from the neighbours what a word alone leaves open, and one pattern finds the phrases. All of it is linear in
-the caption. A phrase is what spaCy calls a noun chunk: article, numbers, adjectives and nouns up to the head, with
-possessors ("the dog 's tail"), without what follows the head ("of ...", "with ..."). Pronouns and bare numbers are no
-phrases. Left out: adjectives joined by a comma, "a and b" as one compound, upper case as a sign of a name.
+settle from the neighbours what a word alone leaves open, and one pattern finds the phrases. All of it is
+linear in the caption. A phrase is what spaCy calls a noun chunk: article, numbers, adjectives and nouns up to
+the head, with possessors ("the dog 's tail"), without what follows the head ("of ...", "with ..."). Pronouns
+and bare numbers are no phrases. Left out: adjectives joined by a comma, "a and b" as one compound, upper case
+as a sign of a name.
 """
 
 import functools
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 
 from llava_core.concepts.word_classes import word_class
 
-_TOKEN = re.compile(r"[^\W_]+(?:[-.&+][^\W_]+)*|['’](?:s|t|re|ve|ll|d|m)?\b|[^\w\s]|_")
+_TOKEN = re.compile(r"[^\W_]+(?:[-.&+][^\W_]+)*|'(?:s|t|re|ve|ll|d|m)?\b|[^\w\s]|_")
 
 _NOUN = "NSAB"
 _SUBSTITUTIONS: tuple[tuple[str, str], ...] = (
@@ -31,7 +32,7 @@ _SUBSTITUTIONS: tuple[tuple[str, str], ...] = (
     ("(?<=[DJLMQH])[YV](?![YV]?D)", "N"),
     ("(?<=[DH])[YV]", "N"),
     ("v", "V"),
-    # "actor signs", "the sailor repairs a": after a singular, -s before an article or after a person is a verb.
+    # "actor signs", "the museum displays a": a verb after a person, or between a noun and the next phrase.
     (f"(?<=[IEVGgPO])Z|^Z|(?<=[{_NOUN}]C)Z", "S"),
     ("(?<=A)X", "V"),
     (f"(?<=[{_NOUN}Y])X(?=[DTJLQPR{_NOUN}])", "V"),
@@ -77,7 +78,7 @@ def split_words(caption: str) -> list[str]:
     >>> split_words("the dog's semi-dry tail, wagging")
     ['the', 'dog', "'s", 'semi-dry', 'tail', ',', 'wagging']
     """
-    return _TOKEN.findall(caption)
+    return _TOKEN.findall(caption.replace("\u2019", "'"))
 
 
 def find_noun_phrases(caption: str) -> list[list[str]]:

@@ -1,8 +1,8 @@
 """One pass over caption files that finds the phrases of all captions, on several processes [edge].
 
-Chunks are read by one process, searched by others and joined in the order of the files, so that the result does
-not depend on how many there are. Each searched chunk is kept in ``OUT.parts/KEY`` until the filter is done; the
-key covers files, columns and finder, and a run that was killed searches only what is not there.
+Chunks are read by one process, searched by others and joined in the order of the files, so that the result
+does not depend on how many there are. Each searched chunk is kept in ``OUT.parts/KEY`` until the filter is
+done; the key covers files, columns and finder, and a run that was killed searches only what is not there.
 """
 
 import hashlib

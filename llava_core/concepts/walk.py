@@ -6,7 +6,8 @@ whether a phrase's place in the walk changes as captions are added; both are opt
 
 References
 ----------
-Liu, Li, Wu and Lee (2023), "Visual instruction tuning", appendix on data: the filter of CC3M to 595,375 pairs.
+Liu, Li, Wu and Lee (2023), "Visual instruction tuning", appendix on data: the filter of CC3M to 595,375
+pairs.
 """
 
 import heapq
@@ -33,12 +34,13 @@ class WalkConfig:
     max_per_phrase: int = 100
     """Most captions that are added for one phrase."""
     pooled: Pooled = "ignored"
-    """``ignored``: a phrase above the cap draws from all its captions, be they in the pool or not, as the published
-    text has it. ``counted``: those in the pool count against the cap, and only what is missing is drawn, from
-    the others; the pool is smaller."""
+    """``ignored``: a phrase above the cap draws from all its captions, be they in the pool or not, as the
+    published text has it. ``counted``: those in the pool count against the cap, and only what is missing is
+    drawn, from the others; the pool is smaller."""
     order: Order = "initial"
-    """``initial``: by the frequency in the whole file, as the published text has it. ``remaining``: next comes the
-    phrase with the fewest captions that are not in the pool yet."""
+    """``initial``: by the frequency in the whole file, as the published text has it. ``remaining``: next
+    comes the phrase with the fewest captions that are not in the pool yet; of equals, the one that is first by
+    the other order."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -93,9 +95,9 @@ def _by_initial_frequency(
     n_whole = int(np.searchsorted(index.counts, config.max_per_phrase, side="right"))
     end = int(index.caption_starts[n_whole])
     whole = np.repeat(np.arange(n_whole, dtype=np.int32), index.counts[:n_whole])
-    added_for[index.captions[:end][::-1]] = whole[
-        ::-1
-    ]  # of a repeated caption the last, so the rarest phrase
+    rarest = np.full(index.n_captions, n_phrases, dtype=np.int32)
+    np.minimum.at(rarest, index.captions[:end], whole)
+    np.copyto(added_for, rarest, where=rarest < n_phrases)
     for phrase in range(n_whole, n_phrases):
         _visit(index, config, added_for, phrase)
         if phrase % _TELL_EVERY == 0:
@@ -109,7 +111,7 @@ def _by_remaining_frequency(
     n_phrases = len(index.phrases)
     remaining = index.counts.copy()
     visited = np.zeros(n_phrases, dtype=bool)
-    # One number per entry, remaining frequency before rank; an entry whose frequency has changed is passed over.
+    # One number per entry, remaining frequency before rank; entries that are out of date are passed over.
     heap: list[int] = (remaining * n_phrases + np.arange(n_phrases)).tolist()
     heapq.heapify(heap)
     n_visited = 0
