@@ -39,8 +39,8 @@ class WalkConfig:
     drawn, from the others; the pool is smaller."""
     order: Order = "initial"
     """``initial``: by the frequency in the whole file, as the published text has it. ``remaining``: next
-    comes the phrase with the fewest captions that are not in the pool yet; of equals, the one that is first by
-    the other order."""
+    comes the phrase with the fewest captions that are not in the pool yet; of equals, the one that is first
+    by the other order."""
     seed: int = 0
 
     def __post_init__(self) -> None:
