@@ -2,13 +2,14 @@
 
     python benchmarks/concept_filter.py FOLDER [--captions 3300000] [--ours-only]
 
-Captions are generated: one to four noun phrases each, of an adjective or none and one or two nouns, drawn by a
-Zipf-Mandelbrot law with exponents 1.2 and 1.25, so that few phrases are in very many captions and most are in
-one. The words are made of syllables; what a finder makes of them does not matter here. Each side is a process of
-its own and goes from the file to the kept captions on disk. ``ours`` is the whole of ``llava filter`` with two
-processes that look for phrases; ``plain`` is one loop per step, with the same phrases and the same draws,
-and writes one text file. Memory is the most that a process and its children held resident together, sampled ten
-times a second; pages that processes share are counted in each. Results go to FOLDER/concept_filter.json.
+Captions are generated: one to four noun phrases each, of an adjective or none and one or two nouns, drawn
+by a Zipf-Mandelbrot law with exponents 1.2 and 1.25, so that few phrases are in very many captions and
+most are in one. The words are made of syllables; what a finder makes of them does not matter here. Each
+side is a process of its own and goes from the file to the kept captions on disk. ``ours`` is the whole of
+``llava filter`` with two processes that look for phrases; ``plain`` is one loop per step, with the same
+phrases and the same draws, and writes one text file. Memory is the most that a process and its children
+held resident together, sampled ten times a second; pages that processes share are counted in each. Results
+go to FOLDER/concept_filter.json.
 """
 
 import argparse

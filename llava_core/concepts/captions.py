@@ -5,10 +5,11 @@ caption, a tab and a URL. There are no quotes in TSV; a caption with a tab is a 
 is read in chunks. Left out: CSV, whose quoting differs from writer to writer.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from llava_core.data.json_stream import json_records
 from llava_core.errors import InputError
@@ -30,12 +31,15 @@ class Columns:
     need_image: bool = False
     """A record without an image is a bad one."""
 
-    def usual(self) -> dict[str, tuple[str, bool]]:
-        """Return for each of ours: the name in the file, and whether it has to be there."""
-        named = {"id": self.id, "image": self.image, "url": self.url}
-        return {"caption": (self.caption, True)} | {
-            ours: (ours if name is None else name, name is not None) for ours, name in named.items()
-        }
+    def in_file(self) -> tuple[tuple[str, bool], ...]:
+        """Return of caption, id, image and URL the name in the file, and whether it has to be there."""
+        return (
+            (self.caption, True),
+            *((ours, False) if name is None else (name, True) for ours, name in self._others()),
+        )
+
+    def _others(self) -> tuple[tuple[str, str | None], ...]:
+        return (("id", self.id), ("image", self.image), ("url", self.url))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,15 +103,19 @@ def caption_chunks(
         raise InputError("holds no captions", path=path)
 
 
-_Read = Iterator[tuple[int, str, Mapping[str, Any] | InputError, int, int]]
-"""Row, where a user finds it, its fields by our names (or why there are none), done, total."""
+_OTHERS = ("id", "image", "url")
+_Fields = tuple[Any, Any, Any, Any]
+"""Caption, id, image and URL as a file has them; None for what it has not."""
+_Texts = tuple[str, str | None, str | None, str | None]
+_Read = Iterator[tuple[int, str, _Fields | InputError, int, int]]
+"""Row, where a user finds it, its fields (or why there are none), done, total."""
 
 
 def _chunks(
     read: _Read, columns: Columns, path: Path, size: int, on_bad: BadRecord | None
 ) -> Iterator[CaptionChunk]:
     rows: list[int] = []
-    kept: list[tuple[str, str | None, str | None, str | None]] = []
+    kept: list[_Texts] = []
     done = total = 0
 
     def chunk() -> CaptionChunk:
@@ -137,21 +145,29 @@ def _chunks(
         yield chunk()
 
 
-def _told(
-    fields: Mapping[str, Any], columns: Columns, path: Path, where: str
-) -> tuple[str, str | None, str | None, str | None]:
-    caption = fields.get("caption")
+def _told(fields: _Fields, columns: Columns, path: Path, where: str) -> _Texts:
+    """Return the four fields as texts.
+
+    Raises
+    ------
+    InputError
+        If one of them is nothing that it may be.
+    """
+    caption, *others = fields
     if not isinstance(caption, str) or not caption.strip():
         got = "nothing" if caption is None else repr(caption)
         raise InputError(f"got {got}, allowed is a text with words", path=path, record=where, field="caption")
-    others: list[str | None] = []
-    for name in ("id", "image", "url"):
-        value = fields.get(name)
-        if isinstance(value, bool) or not (value is None or isinstance(value, str | int)):
+    for at, value in enumerate(others):
+        if value is None or isinstance(value, str):
+            continue
+        if isinstance(value, bool) or not isinstance(value, int):
             raise InputError(
-                f"got {value!r}, allowed is a text or a whole number", path=path, record=where, field=name
+                f"got {value!r}, allowed is a text or a whole number",
+                path=path,
+                record=where,
+                field=_OTHERS[at],
             )
-        others.append(None if value is None else str(value))
+        others[at] = str(value)
     if columns.need_image and not others[1]:
         raise InputError(
             "got nothing, allowed is the image of a record: name its column, or a pattern of names",
@@ -167,6 +183,7 @@ def _from_tsv(path: Path, columns: Columns) -> _Read:
     done = 0
     with path.open("rb") as file:
         names: list[str] | None = None
+        places: list[int | None] = []
         row = -1
         for number, line in enumerate(file, start=1):
             done += len(line)
@@ -181,6 +198,7 @@ def _from_tsv(path: Path, columns: Columns) -> _Read:
             cells = text.split("\t")
             if names is None:
                 names, is_header = _names(cells, path, columns)
+                places = [names.index(name) if name in names else None for name, _ in columns.in_file()]
                 if is_header:
                     continue
             if not text.strip():
@@ -190,9 +208,8 @@ def _from_tsv(path: Path, columns: Columns) -> _Read:
                 problem = f"got {len(cells)} cells, allowed are {len(names)}: {', '.join(names)}"
                 yield row, where, InputError(problem, path=path, record=where), done, total
                 continue
-            by_name = dict(zip(names, cells, strict=True))
-            found = {ours: by_name.get(name) or None for ours, (name, _) in columns.usual().items()}
-            yield row, where, found, done, total
+            found = tuple(cells[place] or None if place is not None else None for place in places)
+            yield row, where, cast("_Fields", found), done, total
 
 
 def _names(cells: Sequence[str], path: Path, columns: Columns) -> tuple[list[str], bool]:
@@ -204,22 +221,18 @@ def _names(cells: Sequence[str], path: Path, columns: Columns) -> tuple[list[str
 
 
 def _check_columns(names: Sequence[str], path: Path, columns: Columns, *, what: str) -> None:
-    for ours, (name, needed) in columns.usual().items():
+    for name, needed in columns.in_file():
         if needed and name not in names:
-            raise InputError(
-                f"got columns {', '.join(names)}, allowed is {what} {name!r}", path=path, field=ours
-            )
+            raise InputError(f"got columns {', '.join(names)}, allowed is {what} {name!r}", path=path)
 
 
 def _from_json(path: Path, columns: Columns) -> _Read:
     total = path.stat().st_size
-    usual = columns.usual()
+    in_file = columns.in_file()
     for record in json_records(path):
         where = str(record.number)
-        fields: Mapping[str, Any] | InputError = {
-            ours: record.fields.get(name) for ours, (name, _) in usual.items()
-        }
-        absent = [name for name, needed in usual.values() if needed and name not in record.fields]
+        fields: Any = tuple(record.fields.get(name) for name, _ in in_file)
+        absent = [name for name, needed in in_file if needed and name not in record.fields]
         if absent:
             fields = InputError("got nothing, allowed is a value", path=path, record=where, field=absent[0])
         yield record.number - 1, where, fields, record.end, total
@@ -233,12 +246,12 @@ def _from_parquet(path: Path, columns: Columns, size: int) -> _Read:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
             _check_columns(names, path, columns, what="a file with column")
-            wanted = {ours: name for ours, (name, _) in columns.usual().items() if name in names}
+            wanted = [name if name in names else None for name, _ in columns.in_file()]
             total, row = file.metadata.num_rows, 0
-            for batch in file.iter_batches(batch_size=size, columns=sorted(set(wanted.values()))):
-                values = {ours: batch.column(name).to_pylist() for ours, name in wanted.items()}
-                for at in range(batch.num_rows):
+            for batch in file.iter_batches(batch_size=size, columns=sorted({n for n in wanted if n})):
+                values = [repeat(None) if n is None else batch.column(n).to_pylist() for n in wanted]
+                for fields in zip(*values, strict=False):  # absent columns have no end
                     row += 1
-                    yield row - 1, f"row {row}", {ours: v[at] for ours, v in values.items()}, row, total
+                    yield row - 1, f"row {row}", fields, row, total
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"cannot be read as parquet: {str(error).splitlines()[0]}", path=path) from None

@@ -78,9 +78,9 @@ def find_in_chunk(
     text_of: dict[tuple[str, ...], str] = {}
     codes: list[int] = []
     n_phrases: list[int] = []
-    for caption in captions:
+    for found in find(captions):
         mine: dict[int, None] = {}
-        for words in find(caption):
+        for words in found:
             tokens = tuple(words)
             text = text_of.get(tokens)
             if text is None:

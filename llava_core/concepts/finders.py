@@ -5,16 +5,17 @@ follows does not depend on which one was used.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from llava_core.concepts.rules import find_noun_phrases, split_words
 from llava_core.errors import InputError
 
-Finder = Callable[[str], list[list[str]]]
-"""From a caption to the tokens of each of its noun phrases."""
+Finder = Callable[[Sequence[str]], Iterable[list[list[str]]]]
+"""From captions to the tokens of each noun phrase of each caption."""
 
 RULES = "rules"
 _SPACY = "spacy:"
+_SPACY_BATCH = 256
 
 
 @functools.lru_cache(maxsize=2)
@@ -33,11 +34,11 @@ def load_finder(name: str) -> Finder:
 
     Examples
     --------
-    >>> [" ".join(phrase) for phrase in load_finder("rules")("two boats on the lake")]
-    ['two boats', 'the lake']
+    >>> list(load_finder("rules")(["two boats on the lake", "a pond"]))
+    [[['two', 'boats'], ['the', 'lake']], [['a', 'pond']]]
     """
     if name == RULES:
-        return find_noun_phrases
+        return functools.partial(map, find_noun_phrases)
     if name.startswith(_SPACY) and name != _SPACY:
         return _spacy(name.removeprefix(_SPACY))
     raise InputError(
@@ -74,7 +75,8 @@ def _spacy(model: str) -> Finder:
     if "parser" not in read.pipe_names:
         raise InputError(f"got spacy:{model}, which has no parser and so finds no phrases", field="finder")
 
-    def find(caption: str) -> list[list[str]]:
-        return [split_words(chunk.text) for chunk in read(caption).noun_chunks if chunk.root.pos_ != "PRON"]
+    def find(captions: Sequence[str]) -> Iterator[list[list[str]]]:
+        for told in read.pipe(captions, batch_size=_SPACY_BATCH):
+            yield [split_words(chunk.text) for chunk in told.noun_chunks if chunk.root.pos_ != "PRON"]
 
     return find
