@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from llava_core.concepts.captions import CHUNK_CAPTIONS
 from llava_core.concepts.coverage import draw_coverage, measure_coverage
 from llava_core.concepts.expand import expand
 from llava_core.concepts.finders import finder_version
@@ -64,6 +65,7 @@ def filter_captions(
     config: FilterConfig,
     *,
     n_processes: int = 2,
+    chunk_captions: int = CHUNK_CAPTIONS,
     steps: Steps = lambda name: lambda done, total: None,
 ) -> dict[str, Any]:
     """Filter files of captions into a folder.
@@ -77,6 +79,8 @@ def filter_captions(
     config : FilterConfig
     n_processes : int
         Processes that look for phrases; the result is the same for any number.
+    chunk_captions : int
+        Captions that one of them is given at a time; the result is the same for any number.
     steps : callable, optional
         Called with the name of each step as it begins; what it returns is told the progress.
 
@@ -99,7 +103,12 @@ def filter_captions(
         config = replace(config, scan=replace(config.scan, columns=columns))
     parts = out.with_name(f"{out.name}.parts")
     scan = scan_captions(
-        paths, config.scan, parts=parts, n_processes=n_processes, progress=steps("find phrases")
+        paths,
+        config.scan,
+        parts=parts,
+        n_processes=n_processes,
+        chunk_captions=chunk_captions,
+        progress=steps("find phrases"),
     )
     index = scan.builder.build(
         min_count=config.min_count, ties=config.ties, duplicates=config.duplicates, seed=config.walk.seed
@@ -149,7 +158,7 @@ def _summary(
         "kept_frac": n_kept / scan.n_captions,
         "n_phrases_found": index.n_found,
         "n_phrases_frequent": len(index.phrases),
-        "n_phrases_by_rare_count": index.spectrum,
+        "n_phrases_by_rare_count": {str(count): n for count, n in index.spectrum.items()},
         "n_captions_without_phrase": index.n_without,
         "n_captions_without_frequent_phrase": int((np.diff(index.phrase_starts) == 0).sum()),
         "n_duplicates_dropped": index.n_duplicates,

@@ -8,7 +8,8 @@ around, which is the rules' part.
 """
 
 import functools
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -135,10 +136,20 @@ def _inflected(word: str) -> str | None:
     return "S" if classes & {"N", "L"} else None
 
 
-def _from_dictionary(word: str) -> str:
+@functools.lru_cache(maxsize=1)
+def _dictionary() -> Callable[..., list[tuple[str, str]]]:
+    """Read TextBlob's dictionary and endings, which it leaves open when it reads them at first use."""
     from textblob.en import tag
 
-    (_, known), *_ = tag(word, tokenize=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        tag("a word nowhere listable", tokenize=False)
+    known: Callable[..., list[tuple[str, str]]] = tag
+    return known
+
+
+def _from_dictionary(word: str) -> str:
+    (_, known), *_ = _dictionary()(word, tokenize=False)
     letter = _BY_TAG.get(known, "O" if known in _NO_WORDS else "N")
     if letter == "N" and word.endswith("ing") and len(word) > _SHORT:
         return "g"
