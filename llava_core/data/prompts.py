@@ -1,23 +1,50 @@
-"""How a multiple-choice question becomes human words, and how its answer reads.
+"""How a multiple-choice question becomes human words, and how its answer reads: every prompt by its name.
 
-Sources: LLaVA ``scripts/convert_sqa_to_llava.py`` with its ``_base_prompt`` (QCM-LEA, ScienceQA from August
-2023 on), and the layout of the ScienceQA questions of LLaVA v1.5 with the suffix that its evaluation adds
-(CQM-A). Names are INPUT-OUTPUT: Q question, C context, M options; L lecture, E solution, A answer. The
-published conversion deletes "Question: " and "Answer: " wherever they stand, here at the beginning only.
-Left out: the other combinations of these parts.
+``INPUT-OUTPUT`` names a prompt of ScienceQA's grammar, see `llava_core.data.grammar`: QCM-LEA is LLaVA's
+ScienceQA from August 2023 on, QCM-LEPA that of its paper, which is asked in two passes. ``CQM-A`` is the
+layout of the ScienceQA questions of LLaVA v1.5, with the suffix that its evaluation adds; the grammar's own
+CQM-A, another layout of the same name, is ``CQM-A-v1`` here. ``option_texts`` has no letters.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from string import ascii_uppercase
+from functools import partial
 from typing import Literal
 
 from llava_core.data.conversation import Turn, question_prompt
 from llava_core.data.example import Example
+from llava_core.data.grammar import (
+    INPUTS,
+    OUTPUTS,
+    REASONS_END,
+    answer_of,
+    assistant_words,
+    human_words,
+    letters,
+)
 from llava_core.errors import InputError
 
 LETTER_ONLY = "Answer with the option's letter from the given choices directly."
 """What LLaVA v1.5 adds to a question whose answer shall be a letter."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TwoPass:
+    """How a prompt is decoded whose reasons come first and whose answer is asked for apart.
+
+    Source: LLaVA ``model_vqa_science.py`` of April 2023 with its answer prompter.
+    """
+
+    stop: str = REASONS_END
+    """What ends the reasons."""
+    cue: str = f" {REASONS_END}\nANSWER:"
+    """Put behind the reasons for the second pass."""
+    glue: str = "\n The answer is "
+    """Between reasons and answer in the whole reply."""
+    n_reason_tokens: int = 1024
+    """Room for the reasons, tokens."""
+    temperature: float = 0.7
+    """Of both passes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +62,8 @@ class Prompt:
     """Where the image stands beside the words, as the model sees it."""
     n_answer_tokens: int = 16
     """Room for an answer, tokens."""
+    two_pass: TwoPass | None = None
+    """None where a reply is written in one go. ``scored`` then reads on from the cue."""
 
 
 def prompted_turns(
@@ -93,49 +122,44 @@ def reordered(example: Example, option_order: Sequence[int]) -> Example:
     )
 
 
-def _letters(example: Example) -> str:
-    """Return the letters of the options, A first."""
-    n_options = len(example.options)
-    if n_options > len(ascii_uppercase):
-        raise InputError(
-            f"got {n_options} options, allowed are {len(ascii_uppercase)} where letters stand for them",
-            record=example.id,
-            field="options",
-        )
-    return ascii_uppercase[:n_options]
+def find_prompt(name: str) -> Prompt:
+    """Return a prompt by its name.
 
-
-def _answer(example: Example) -> int:
-    if example.answer is None:
-        raise ValueError(f"got example {example.id!r} without an answer")
-    return example.answer
-
-
-def _tidied(text: str) -> str:
-    """Return the text as the published conversion leaves it: three spaces become two."""
-    return text.replace("  ", " ").strip()
-
-
-def _qcm(example: Example) -> str:
-    context = (example.hint or "").strip() or "N/A"
-    options = zip(_letters(example), example.options, strict=True)
-    listed = " ".join(f"({letter}) {option}" for letter, option in options)
-    text = _tidied(f"Question: {example.question}\nContext: {context}\nOptions: {listed}\n")
-    return text.removeprefix("Question: ")
-
-
-def _lea(example: Example) -> str:
-    letter = _letters(example)[_answer(example)]
-    reasons = f"{example.lecture or ''} {example.solution or ''}"
-    # Tidied with its head on, as published: without lecture and solution a space is left at the beginning.
-    return _tidied(f"Answer: {reasons} The answer is {letter}.").removeprefix("Answer: ")
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if name not in PROMPTS:
+        raise InputError(f"got {name!r}, allowed are {ALLOWED}", field="prompt")
+    return PROMPTS[name]
 
 
 def _cqm(example: Example) -> str:
     context = [f"Context: {example.hint}"] if example.hint else []
-    options = zip(_letters(example), example.options, strict=True)
+    options = zip(letters(example), example.options, strict=True)
     listed = [f"{letter}. {option}" for letter, option in options]
     return "\n".join([*context, example.question, *listed]).strip() + f"\n{LETTER_ONLY}"
+
+
+def _stated(example: Example) -> tuple[str, ...]:
+    return tuple(f"The answer is {letter}." for letter in letters(example))
+
+
+def _composed(name: str, inputs: str, outputs: str) -> Prompt:
+    """Return a prompt of the grammar."""
+    two_pass = TwoPass() if outputs == "LEPA" else None
+    return Prompt(
+        name=name,
+        # The files have the image last; the training code of that time shows it first all the same.
+        ask=partial(human_words, inputs=inputs),
+        answer=partial(assistant_words, outputs=outputs),
+        scored=_stated
+        if two_pass is None
+        else lambda example: tuple(f" {letter}." for letter in letters(example)),
+        n_answer_tokens=16 if outputs == "A" else 1024 if two_pass is None else 64,
+        two_pass=two_pass,
+    )
 
 
 PROMPTS = {
@@ -144,22 +168,27 @@ PROMPTS = {
         Prompt(
             name="option_texts",
             ask=question_prompt,
-            answer=lambda example: example.options[_answer(example)],
+            answer=lambda example: example.options[answer_of(example)],
             scored=lambda example: example.options,
-        ),
-        # The files have the image last; the training code of that time shows it first all the same.
-        Prompt(
-            name="QCM-LEA",
-            ask=_qcm,
-            answer=_lea,
-            scored=lambda example: tuple(f"The answer is {letter}." for letter in _letters(example)),
-            n_answer_tokens=1024,
         ),
         Prompt(
             name="CQM-A",
             ask=_cqm,
-            answer=lambda example: _letters(example)[_answer(example)],
-            scored=lambda example: tuple(_letters(example)),
+            answer=lambda example: letters(example)[answer_of(example)],
+            scored=lambda example: tuple(letters(example)),
+        ),
+        _composed("CQM-A-v1", "CQM", "A"),
+        *(
+            _composed(f"{inputs}-{outputs}", inputs, outputs)
+            for inputs in INPUTS
+            for outputs in OUTPUTS
+            if (inputs, outputs) != ("CQM", "A")
         ),
     )
 }
+
+ALLOWED = (
+    "option_texts, CQM-A (of LLaVA v1.5), CQM-A-v1, and INPUT-OUTPUT with an input of "
+    f"{' '.join(INPUTS)} and an output of {' '.join(OUTPUTS)}"
+)
+"""All names, in few words."""

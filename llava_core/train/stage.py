@@ -16,7 +16,7 @@ import numpy as np
 from llava_core.data.conversation import DESCRIBE, Conversation, Turn
 from llava_core.data.example import Example
 from llava_core.data.llava_json import ConversationFile
-from llava_core.data.prompts import PROMPTS, prompted_turns
+from llava_core.data.prompts import ALLOWED, PROMPTS, prompted_turns
 from llava_core.data.template import TEMPLATES
 from llava_core.train.loop import OptimConfig
 from llava_core.train.lora import LoraSettings
@@ -66,7 +66,7 @@ class StageConfig:
         if self.template not in TEMPLATES:
             raise ValueError(f"got template {self.template!r}, allowed are {sorted(TEMPLATES)}")
         if self.prompt not in PROMPTS:
-            raise ValueError(f"got prompt {self.prompt!r}, allowed are {', '.join(PROMPTS)}")
+            raise ValueError(f"got prompt {self.prompt!r}, allowed are {ALLOWED}")
         if not self.trains or not set(self.trains) <= {"projector", "llm"}:
             raise ValueError(f"got trains={self.trains}, allowed are projector and llm, at least one")
         if self.max_tokens < 1:

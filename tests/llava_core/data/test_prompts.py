@@ -3,11 +3,12 @@ import pytest
 
 from llava_core.data.conversation import question_turns
 from llava_core.data.example import Example
-from llava_core.data.prompts import PROMPTS, prompted_turns, reordered
+from llava_core.data.grammar import INPUTS, OUTPUTS
+from llava_core.data.prompts import PROMPTS, find_prompt, prompted_turns, reordered
 from llava_core.errors import InputError
 from llava_core.inference.parse import parse_letter
 
-LETTERED = ("QCM-LEA", "CQM-A")
+LETTERED = tuple(name for name in PROMPTS if name != "option_texts")
 
 
 def make(**fields):
@@ -113,12 +114,16 @@ def test_letters_are_parsed_back_to_the_option_in_any_order(name):
     for _ in range(20):
         order = rng.permutation(5).tolist()
         human, assistant = prompted_turns(example, PROMPTS[name], answered=True, option_order=order)
-        place = parse_letter(assistant.text, 5)
+        said = assistant.text
+        if PROMPTS[name].two_pass:
+            said = said.replace("ANSWER: ", "The answer is ")
+        place = parse_letter(said.removesuffix("\n"), 5)
         assert order[place] == 3
         letter = "ABCDE"[place]
         assert f"({letter}) d" in human.text or f"\n{letter}. d\n" in human.text
         scored = PROMPTS[name].scored(reordered(example, order))
-        assert [parse_letter(words, 5) for words in scored] == [0, 1, 2, 3, 4]
+        glued = "The answer is" if PROMPTS[name].two_pass else ""
+        assert [parse_letter(glued + words, 5) for words in scored] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("name", PROMPTS)
@@ -140,3 +145,72 @@ def test_more_options_than_letters_are_refused(name):
 def test_an_order_that_is_none_is_refused(order):
     with pytest.raises(ValueError, match="option_order"):
         reordered(make(), order)
+
+
+HUMAN = {
+    "QCM": "Which floats?\nContext: In water.\nOptions: (A) cork (B) iron",
+    "CQM": "Context: In water.\nQuestion: Which floats?\nOptions: (A) cork (B) iron",
+    "QCML": "Which floats?\nContext: In water.\nOptions: (A) cork (B) iron\nBECAUSE: Look.",
+    "QCME": "Which floats?\nContext: In water.\nOptions: (A) cork (B) iron\nBECAUSE: See.",
+    "QCMLE": "Which floats?\nContext: In water.\nOptions: (A) cork (B) iron\nBECAUSE: Look. See.",
+    "QCLM": "Which floats?\nContext: In water.\nBECAUSE: Look.\nOptions: (A) cork (B) iron",
+    "QCEM": "Which floats?\nContext: In water.\nBECAUSE: See.\nOptions: (A) cork (B) iron",
+    "QCLEM": "Which floats?\nContext: In water.\nBECAUSE: Look. See.\nOptions: (A) cork (B) iron",
+}
+ASSISTANT = {
+    "A": "The answer is B.",
+    "AL": "The answer is B. BECAUSE: See.",  # the published names of these two are swapped
+    "AE": "The answer is B. BECAUSE: Look.",
+    "ALE": "The answer is B. BECAUSE: Look. See.",
+    "AEL": "The answer is B. BECAUSE: See. Look.",
+    "LA": "Look. The answer is B.",
+    "EA": "See. The answer is B.",
+    "LEA": "Look. See. The answer is B.",
+    "ELA": "See. Look. The answer is B.",
+    "LEPA": "LECTURE: Look.\nSOLUTION: See.\n###\nANSWER: B.",
+}
+
+
+def test_the_whole_grammar_is_as_written_by_hand():
+    example = make(
+        question="Which floats?", hint="In water.", options=("cork", "iron"), answer=1, lecture="Look.",
+        solution="See.",
+    )  # fmt: skip
+    assert (set(HUMAN), set(ASSISTANT)) == (set(INPUTS), set(OUTPUTS))
+    names = {f"{inputs}-{outputs}": (inputs, outputs) for inputs in HUMAN for outputs in ASSISTANT}
+    names["CQM-A-v1"] = names.pop("CQM-A")  # v1.5 has another layout of this name
+    assert set(PROMPTS) == {*names, "CQM-A", "option_texts"}
+    for name, (inputs, outputs) in names.items():
+        human, assistant = prompted_turns(example, PROMPTS[name], answered=True)
+        assert (human.text, assistant.text) == (HUMAN[inputs], ASSISTANT[outputs]), name
+
+
+@pytest.mark.parametrize(
+    ("name", "human", "assistant"),
+    [
+        ("QCML-AL", "?\nContext: N/A\nOptions: (A) x (B) y", "The answer is A."),
+        ("QCMLE-ALE", "?\nContext: N/A\nOptions: (A) x (B) y", "The answer is A."),
+        ("QCLM-LA", "?\nContext: N/A\nBECAUSE: \nOptions: (A) x (B) y", " The answer is A."),
+        ("CQM-LEPA", "Context: N/A\nQuestion: ?\nOptions: (A) x (B) y", "###\nANSWER: A."),
+    ],
+)
+def test_reasons_that_are_missing(name, human, assistant):
+    bare = make(question="?", hint=None, options=("x", "y"), lecture=None, solution=None)
+    asked, answered = prompted_turns(bare, PROMPTS[name], answered=True)
+    assert (asked.text, answered.text) == (human, assistant)
+
+
+def test_only_headed_reasons_are_asked_in_two_passes():
+    assert {name for name, prompt in PROMPTS.items() if prompt.two_pass} == {f"{i}-LEPA" for i in INPUTS}
+    scored = PROMPTS["QCM-LEPA"].scored(make(options=("x", "y")))
+    cue = PROMPTS["QCM-LEPA"].two_pass.cue
+    told = PROMPTS["QCM-LEPA"].answer(make(options=("x", "y"), answer=1))
+    assert told.endswith(cue.strip() + scored[1]), "what is scored is what training has shown"
+
+
+def test_an_unknown_prompt_is_told_with_the_known_ones():
+    assert find_prompt("QCM-LEPA") is PROMPTS["QCM-LEPA"]
+    with pytest.raises(
+        InputError, match=r"field prompt: got 'QCM-X', allowed are option_texts, CQM-A .*LEPA"
+    ):
+        find_prompt("QCM-X")
