@@ -190,7 +190,7 @@ def test_the_whole_grammar_is_as_written_by_hand():
     [
         ("QCML-AL", "?\nContext: N/A\nOptions: (A) x (B) y", "The answer is A."),
         ("QCMLE-ALE", "?\nContext: N/A\nOptions: (A) x (B) y", "The answer is A."),
-        ("QCLM-LA", "?\nContext: N/A\nBECAUSE: \nOptions: (A) x (B) y", " The answer is A."),
+        ("QCLM-LA", "?\nContext: N/A\nBECAUSE: \nOptions: (A) x (B) y", "The answer is A."),
         ("CQM-LEPA", "Context: N/A\nQuestion: ?\nOptions: (A) x (B) y", "###\nANSWER: A."),
     ],
 )
