@@ -1,15 +1,18 @@
 """What all commands share: the application, their common options, progress and last words [edge]."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from llava_core.errors import InputError
+
+if TYPE_CHECKING:
+    from llava_core.data.example import Dataset
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,6 +45,21 @@ def bar(title: str, *, hidden: bool = False) -> Iterator[Tick]:
     with Progress(*columns, console=Console(stderr=True), disable=hidden) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def read_data(data: Path, *, hidden: bool = False) -> "Dataset":
+    """Read a data set; progress is shown once there is some, so that an error stays one line."""
+    from llava_core.data.load import load_dataset
+
+    with ExitStack() as stack:
+        ticks: list[Tick] = []
+
+        def tick(done: int, total: int) -> None:
+            if not ticks:
+                ticks.append(stack.enter_context(bar(f"read {data.name}", hidden=hidden)))
+            ticks[0](done, total)
+
+        return load_dataset(data, progress=tick)
 
 
 def done(out: Path) -> None:

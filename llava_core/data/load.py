@@ -1,5 +1,6 @@
 """One door to every kind of data set: the path says which reader it is for [edge]."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from llava_core.data.example import Dataset
@@ -10,13 +11,15 @@ from llava_core.data.table import load_table
 from llava_core.errors import InputError
 
 
-def load_dataset(path: Path) -> Dataset:
+def load_dataset(path: Path, *, progress: Callable[[int, int], None] | None = None) -> Dataset:
     """Read a folder in ScienceQA's layout, or a JSONL or parquet file, and check its images.
 
     Parameters
     ----------
     path : Path
         A folder with ``problems.json``, or a file that `load_table` reads.
+    progress : callable, optional
+        Called with the number of image files checked and in all.
 
     Raises
     ------
@@ -25,7 +28,7 @@ def load_dataset(path: Path) -> Dataset:
     """
     path = Path(path)
     dataset = _read(path)
-    check_images(dataset)
+    check_images(dataset, progress=progress)
     return dataset
 
 

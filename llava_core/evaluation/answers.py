@@ -1,26 +1,32 @@
-"""Reader of published LLM answers: ScienceQA's result format, and lists of free-form responses [edge].
+"""Answers of a model, read from a file and held against a data set [edge].
 
-A result file is an object with ``results`` (question id to option index, -1 where none was parsed) and
-``outputs`` (question id to generated text); either may be absent, not both. Some published files put a
-random guess where the text does not parse, so the texts are parsed again, strictly, and ``parsed`` says
-where the index really comes from the text. The other format is a list of records ``problem_id question
-choices NAME_response correct_answer``; its key ``correct_answer`` is dropped unread.
+A file may hold indices, texts or both, see `llava_core.evaluation.answer_formats`. Some published files put a
+random guess where the text does not parse, so the texts are parsed again, strictly, and ``parsed`` says where
+the stored index really comes from the text.
 """
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from llava_core.data.example import Dataset, Example
-from llava_core.data.json_file import json_type, read_json
 from llava_core.errors import InputError
-from llava_core.evaluation.freeform import parse_index
-from llava_core.inference.parse import LETTERS, UNPARSED, parse_letter
+from llava_core.evaluation.answer_formats import Reading, read_told
+from llava_core.evaluation.freeform import EMPTY, NO_OPTION, SEVERAL_NAMED, read_response
+from llava_core.inference.parse import (
+    LETTERS,
+    UNPARSED,
+    announced_letters,
+    occurring_options,
+    parse_answer,
+    parse_letter,
+)
 
 TEST = "test"
-_RESPONSE = "_response"
+BEYOND_LETTER = "a letter beyond the options"
+SEVERAL_LETTERS = "several answers announced"
+NO_LETTER = "no letter stated"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +36,7 @@ class PublishedAnswers:
     name: str
     """File stem."""
     chosen: Mapping[str, int]
-    """Question id to option index as published; -1 where nothing was parsed."""
+    """Question id to option index as stored, else as parsed; -1 where nothing was parsed."""
     parsed: Mapping[str, bool]
     """Question id to whether ``chosen`` was read from the text; false for -1 and for published guesses."""
     texts: Mapping[str, str]
@@ -45,17 +51,22 @@ class PublishedAnswers:
     """Published indices that the text of the question does not give."""
     n_unknown: int
     """Answers to questions that the data set does not hold; they are left out."""
+    reading: Reading = "letter"
+    """How the texts state their answers."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Question id to why its text is unparsed or beyond."""
 
 
-def read_answers(path: Path, dataset: Dataset) -> PublishedAnswers:
-    """Read a file of published answers to questions of the test split.
+def read_answers(path: Path, dataset: Dataset, *, part: str = TEST) -> PublishedAnswers:
+    """Read a file of answers to questions of one part of a data set.
 
     Parameters
     ----------
     path : Path
-        JSON file in either format.
+        In any format of `llava_core.evaluation.answer_formats`.
     dataset : Dataset
-        Its split ``test`` is what the answers have to be about; all of it where it has no such split.
+    part : str
+        Some answer has to be about it; about any question where the data set has no such part.
 
     Returns
     -------
@@ -66,107 +77,59 @@ def read_answers(path: Path, dataset: Dataset) -> PublishedAnswers:
     ------
     InputError
         If the file is missing or broken, an index is out of range, a record belongs to other
-        questions, or no answer is about the test split.
+        questions, or no answer is about the part.
     """
     path = Path(path)
-    content = read_json(path)
     examples = {example.id: example for example in dataset.examples}
-    lettered = isinstance(content, dict)
-    if isinstance(content, dict):
-        results, texts = _result_file(path, content)
-    elif isinstance(content, list):
-        results, texts = {}, _responses(path, content, examples)
-    else:
-        raise InputError(
-            f"got {json_type(content)}, allowed are an object with results and outputs, or a list of records",
-            path=path,
-        )
-    ids = dict.fromkeys([*results, *texts])
-    _check_split(path, dataset, ids)
+    told = read_told(path, examples)
+    ids = dict.fromkeys([*told.results, *told.texts])
+    _check_part(path, dataset, ids, part)
 
     known = [pid for pid in examples if pid in ids]
     strict = dict.fromkeys(known, UNPARSED)
+    reasons: dict[str, str] = {}
     for pid in known:
-        if pid in texts:
-            options = examples[pid].options
-            strict[pid] = (
-                parse_letter(texts[pid], len(options)) if lettered else parse_index(texts[pid], options)
-            )
-    silent = [pid for pid in known if pid in texts and strict[pid] == UNPARSED]
-    beyond = [pid for pid in silent if lettered and parse_letter(texts[pid], len(LETTERS)) != UNPARSED]
+        if pid in told.texts:
+            strict[pid], reason = _strict(told.texts[pid], examples[pid].options, told.reading)
+            if reason:
+                reasons[pid] = reason
+    n_beyond = list(reasons.values()).count(BEYOND_LETTER)
     chosen = {
-        pid: _checked(path, pid, results[pid], examples[pid]) if pid in results else strict[pid]
+        pid: _checked(path, pid, told.results[pid], examples[pid]) if pid in told.results else strict[pid]
         for pid in known
     }
-    parsed = {pid: index != UNPARSED and (not texts or strict[pid] == index) for pid, index in chosen.items()}
+    parsed = {
+        pid: index != UNPARSED and (not told.texts or strict[pid] == index) for pid, index in chosen.items()
+    }
     return PublishedAnswers(
         name=path.stem,
         chosen=chosen,
         parsed=parsed,
-        texts={pid: texts[pid] for pid in known if pid in texts},
+        texts={pid: told.texts[pid] for pid in known if pid in told.texts},
         strict=strict,
-        n_unparsed=len(silent) - len(beyond),
-        n_beyond=len(beyond),
+        n_unparsed=len(reasons) - n_beyond,
+        n_beyond=n_beyond,
         n_guessed=sum(index != UNPARSED and not parsed[pid] for pid, index in chosen.items()),
         n_unknown=len(ids) - len(known),
+        reading=told.reading,
+        reasons=reasons,
     )
 
 
-def _result_file(path: Path, content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the published indices, not yet checked against the options, and the texts."""
-    if not {"results", "outputs"} & set(content):
-        raise InputError(
-            f"got the keys {', '.join(map(repr, content)) or 'none'}, allowed are results and outputs",
-            path=path,
-        )
-    for key in ("results", "outputs"):
-        if not isinstance(content.get(key, {}), dict):
-            raise InputError(f"got {json_type(content[key])}, allowed is an object", path=path, field=key)
-    texts = content.get("outputs", {})
-    for pid, text in texts.items():
-        if not isinstance(text, str):
-            raise InputError(f"got {text!r}, allowed is text", path=path, record=pid, field="outputs")
-    return content.get("results", {}), texts
-
-
-def _responses(path: Path, records: list[Any], examples: Mapping[str, Example]) -> dict[str, str]:
-    """Return the responses of a list of records; the key ``correct_answer`` is not looked at."""
-    texts: dict[str, str] = {}
-    for number, record in enumerate(records, start=1):
-        if not isinstance(record, dict):
-            raise InputError(f"got {json_type(record)}, allowed is an object", path=path, record=str(number))
-        pid = record.get("problem_id")
-        if not isinstance(pid, str):
-            raise InputError(
-                f"got {pid!r}, allowed is a question id as text",
-                path=path,
-                record=str(number),
-                field="problem_id",
-            )
-        if pid in texts:
-            raise InputError(
-                "occurs a second time, allowed is one record per question", path=path, record=pid
-            )
-        fields = [field for field in record if field.endswith(_RESPONSE)]
-        if len(fields) != 1 or not isinstance(record[fields[0]], str):
-            raise InputError(
-                f"got {len(fields)} fields named *{_RESPONSE}, allowed is one, with text"
-                if len(fields) != 1
-                else f"got {record[fields[0]]!r}, allowed is text",
-                path=path,
-                record=pid,
-                field=fields[0] if len(fields) == 1 else None,
-            )
-        example = examples.get(pid)
-        if example is not None and record.get("choices", list(example.options)) != list(example.options):
-            raise InputError(
-                f"got {record['choices']!r}, but the data set has {list(example.options)!r}",
-                path=path,
-                record=pid,
-                field="choices",
-            )
-        texts[pid] = record[fields[0]]
-    return texts
+def _strict(text: str, options: tuple[str, ...], reading: Reading) -> tuple[int, str]:
+    """Return the option that a text states and, where it states none, why."""
+    if reading == "index":
+        return read_response(text, options)
+    parse = parse_letter(text, len(options)) if reading == "letter" else parse_answer(text, options)
+    if parse != UNPARSED:
+        return parse, ""
+    if not text.strip():
+        return UNPARSED, EMPTY
+    if reading == "words":
+        return UNPARSED, SEVERAL_NAMED if occurring_options(text, options) else NO_OPTION
+    if parse_letter(text, len(LETTERS)) != UNPARSED:
+        return UNPARSED, BEYOND_LETTER
+    return UNPARSED, SEVERAL_LETTERS if len(announced_letters(text)) > 1 else NO_LETTER
 
 
 def _checked(path: Path, pid: str, index: object, example: Example) -> int:
@@ -182,17 +145,17 @@ def _checked(path: Path, pid: str, index: object, example: Example) -> int:
     return index
 
 
-def _check_split(path: Path, dataset: Dataset, ids: Mapping[str, None]) -> None:
-    """Raise unless some answer is about the test split, naming the split the answers are about."""
+def _check_part(path: Path, dataset: Dataset, ids: Mapping[str, None], part: str) -> None:
+    """Raise unless some answer is about the part, naming the part the answers are about."""
     if not ids:
         raise InputError("holds no answers", path=path)
-    wanted = dataset.split(TEST) if TEST in dataset.splits else dataset.examples
+    wanted = dataset.split(part) if part in dataset.splits else dataset.examples
     if any(example.id in ids for example in wanted):
         return
     found = Counter(example.split for example in dataset.examples if example.id in ids)
     where = ", ".join(f"{n} of split {split}" for split, n in found.items()) or "none of its questions"
     raise InputError(
         f"got answers to {where}, allowed are answers to the {len(wanted)} questions "
-        f"of {'split test' if TEST in dataset.splits else 'the data set'}",
+        f"of {f'split {part}' if part in dataset.splits else 'the data set'}",
         path=path,
     )

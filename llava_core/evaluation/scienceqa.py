@@ -3,19 +3,19 @@
 Rules of the official ``evaluate_acc.py``: NAT, SOC and LAN by subject; TXT where the hint is not empty, with
 or without an image; IMG where there is an image, with or without a hint; NO where there is neither; G1-6
 and G7-12 by grade; Avg over all. Unlike there, subject and grade may be missing: a column covers the
-questions where its field is known. Left out: accuracies per topic.
+questions where its field is known. Beside them the accuracies per topic.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from llava_core.data.example import Example
 from llava_core.evaluation.answers import PublishedAnswers, read_answers
 
-__all__ = ["COLUMNS", "Column", "PublishedAnswers", "columns", "read_answers"]
+__all__ = ["COLUMNS", "Column", "PublishedAnswers", "columns", "read_answers", "topics"]
 
 COLUMNS = ("NAT", "SOC", "LAN", "TXT", "IMG", "NO", "G1-6", "G7-12", "Avg")
 """In the order of the published tables."""
@@ -73,9 +73,7 @@ def columns(credit: ArrayLike, examples: Sequence[Example]) -> dict[str, Column]
     >>> {name: (c.credit, c.n) for name, c in columns([1], [example]).items() if c.n}
     {'NAT': (1.0, 1), 'IMG': (1.0, 1), 'G7-12': (1.0, 1), 'Avg': (1.0, 1)}
     """
-    credits = np.asarray(credit, dtype=float)
-    if credits.shape != (len(examples),):
-        raise ValueError(f"got credit of shape {credits.shape} for {len(examples)} questions")
+    credits = _credits(credit, examples)
     n_unhinted = sum(example.has_image and example.hint is None for example in examples)
     table = {}
     for name, belongs in _BELONGS.items():
@@ -91,6 +89,37 @@ def columns(credit: ArrayLike, examples: Sequence[Example]) -> dict[str, Column]
     return table
 
 
+def topics(credit: ArrayLike, examples: Sequence[Example]) -> dict[str, Column]:
+    """Return the accuracy on the questions of each topic, 26 of them in the whole of ScienceQA.
+
+    Parameters
+    ----------
+    credit : array-like, shape (n_questions,)
+        As for `columns`.
+    examples : sequence of Example
+
+    Returns
+    -------
+    dict of str to Column
+        By topic, in alphabetical order; empty where no topic is known.
+
+    Raises
+    ------
+    ValueError
+        If there is not one credit per question.
+    """
+    credits = _credits(credit, examples)
+    inside: dict[str, list[float]] = {}
+    for value, example in zip(credits.tolist(), examples, strict=True):
+        if example.topic is not None:
+            inside.setdefault(example.topic, []).append(value)
+    n_unknown = sum(example.topic is None for example in examples)
+    return {
+        topic: Column(credit=sum(values), n=len(values), n_unknown=n_unknown)
+        for topic, values in sorted(inside.items())
+    }
+
+
 def grade_number(grade: str | None) -> int | None:
     """Return the number in a grade such as ``grade11``; None if there is none.
 
@@ -101,6 +130,13 @@ def grade_number(grade: str | None) -> int | None:
     """
     digits = (grade or "").removeprefix("grade")
     return int(digits) if digits.isdecimal() else None
+
+
+def _credits(credit: ArrayLike, examples: Sequence[Example]) -> NDArray[np.float64]:
+    credits = np.asarray(credit, dtype=float)
+    if credits.shape != (len(examples),):
+        raise ValueError(f"got credit of shape {credits.shape} for {len(examples)} questions")
+    return credits
 
 
 def _subject(name: str) -> Callable[[Example], bool | None]:

@@ -39,14 +39,27 @@ def parse_letter(text: str, n_options: int) -> int:
     [1, 2, 0, -1]
     """
     if text in tuple(LETTERS) or (text[:1] in tuple(LETTERS) and text[1:3] == ". "):
-        letter = text[0]
-    else:
-        stated = _ANNOUNCED.findall(text)
-        if len(stated) != 1:
-            return UNPARSED
-        letter = stated[0]
-    index = LETTERS.find(letter)
-    return index if index < n_options else UNPARSED
+        return _index_of(text[0], n_options)
+    return parse_announced(text, n_options)
+
+
+def parse_announced(text: str, n_options: int) -> int:
+    """Return the option of the one "The answer is X." in a text, -1 for none, several, or one beyond.
+
+    The only rule of ``eval_science_qa.py`` before 11 October 2023, and the last of the three since.
+
+    Examples
+    --------
+    >>> [parse_announced(text, 3) for text in ("So it floats. The answer is A.", "A", "The answer is D.")]
+    [0, -1, -1]
+    """
+    stated = announced_letters(text)
+    return _index_of(stated[0], n_options) if len(stated) == 1 else UNPARSED
+
+
+def announced_letters(text: str) -> list[str]:
+    """Return the letter of each "The answer is X." in a text."""
+    return _ANNOUNCED.findall(text)
 
 
 def parse_reply(text: str, options: Sequence[str], *, prompt: str) -> int:
@@ -70,8 +83,21 @@ def parse_answer(text: str, options: Sequence[str]) -> int:
     exact = [index for index, words in enumerate(told) if words == said]
     if len(exact) == 1:
         return exact[0]
-    within = [index for index, words in enumerate(told) if words and f" {words} " in f" {said} "]
+    within = occurring_options(text, options)
     return within[0] if len(within) == 1 else UNPARSED
+
+
+def occurring_options(text: str, options: Sequence[str]) -> list[int]:
+    """Return the options that occur in a text as whole words, ignoring case, punctuation and spaces."""
+    said = f" {_words(text)} "
+    return [
+        index for index, option in enumerate(options) if (words := _words(option)) and f" {words} " in said
+    ]
+
+
+def _index_of(letter: str, n_options: int) -> int:
+    index = LETTERS.find(letter)
+    return index if index < n_options else UNPARSED
 
 
 def _words(text: str) -> str:

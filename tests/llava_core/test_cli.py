@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from llava_core.checkpoint import save_checkpoint
-from llava_core.cli import app
+from llava_core.cli import app, bench
 
 
 def llava(*words: str) -> subprocess.CompletedProcess[str]:
@@ -38,12 +38,24 @@ def test_the_verbs_are_frozen_and_each_has_an_example() -> None:
         assert max(len(line) for line in shown.output.splitlines()) <= 80
 
 
+def test_the_benches_are_frozen_and_each_has_an_example() -> None:
+    assert [group.name for group in app.registered_groups] == ["bench"]
+    benches = ["scienceqa"]
+    assert [command.name or command.callback.__name__ for command in bench.registered_commands] == benches
+    for name in benches:
+        shown = CliRunner().invoke(app, ["bench", name, "--help"], env={"COLUMNS": "80"})
+        assert shown.exit_code == 0
+        assert f"Example: llava bench {name}" in shown.output
+        assert max(len(line) for line in shown.output.splitlines()) <= 80
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ("answer", "--checkpoint", "nowhere", "--data", "nowhere"),
         ("align", "--data", "nowhere", "--out", "x", "--recipe", "mini_cpu"),
         ("align", "--data", "nowhere", "--out", "x", "--recipe", "mini_gpu"),
+        ("bench", "scienceqa", "--data", "nowhere", "--answers", "x"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(words: tuple[str, ...]) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from llava_core.evaluation.freeform import parse_index
+from llava_core.evaluation.freeform import REASONS, parse_index, read_response
 
 FORCES = ("push", "pull", "neither")
 
@@ -59,3 +59,26 @@ def test_ratios_are_option_texts_not_indices() -> None:
 def test_options_that_are_digits_give_way_to_the_index_that_was_asked_for() -> None:
     assert parse_index("1", ("3", "1")) == 1
     assert parse_index("0", ("1", "0")) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (" \n", "empty"),
+        ("3", "an index beyond the options"),
+        ("Answer: 7", "an index beyond the options"),
+        ("1. push", "an index with the text of another option"),
+        ("Option 1 it is, or rather option 2, I think.", "several indices announced"),
+        ("0, 1", "several options named, none chosen"),
+        ("push | pull", "several options named, none chosen"),
+        ("I feel a pull in it.", "one option in running prose"),
+        ("That cannot be told.", "no option named"),
+    ],
+)
+def test_why_a_response_is_unparsed(text: str, reason: str) -> None:
+    assert read_response(text, FORCES) == (-1, reason)
+    assert reason in REASONS
+
+
+def test_a_parsed_response_has_no_reason() -> None:
+    assert read_response("2", FORCES) == (2, "")
