@@ -17,9 +17,9 @@ import pandas as pd
 
 from llava_core.checkpoint import load_checkpoint
 from llava_core.data.load import load_dataset
-from llava_core.inference.generate import generate_answers
 from llava_core.inference.logprob import option_logprobs
 from llava_core.inference.parse import parse_answer
+from llava_core.inference.replies import generate_answers
 from llava_core.recipes import train_llava
 
 VARIANTS = ("likelihood", "generation", "blank image", "stage 1 alone", "chance")

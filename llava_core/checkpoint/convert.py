@@ -1,5 +1,6 @@
 """Any LLaVA, or a pair of models, written as a checkpoint of ours [edge]."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ from llava_core.checkpoint.folder import MARKS, save_checkpoint
 from llava_core.checkpoint.join import join_models
 from llava_core.checkpoint.load import load_checkpoint
 from llava_core.checkpoint.original import load_projector, projector_file_kind
+from llava_core.data.prompts import find_prompt
 from llava_core.errors import InputError
 from llava_core.folders import check_replaceable
 from llava_core.model.projector import PROJECTORS
@@ -23,6 +25,7 @@ def convert_model(
     llm: str | None = None,
     projector: str = "linear",
     template: str = "v1",
+    prompt: str | None = None,
     dtype: str = "bfloat16",
 ) -> Path:
     """Write a checkpoint of ours and return its folder.
@@ -38,6 +41,8 @@ def convert_model(
         Of a joined model: a kind, or the file of a stage 1 in the original layout.
     template : str
         How a model of others is asked.
+    prompt : str, optional
+        How it is asked multiple-choice questions, as for `load_checkpoint`.
     dtype : str
         Key of `DTYPES`.
 
@@ -48,6 +53,8 @@ def convert_model(
     """
     if dtype not in DTYPES:
         raise InputError(f"got {dtype!r}, allowed are {', '.join(DTYPES)}", field="dtype")
+    if prompt is not None:
+        find_prompt(prompt)
     precision = DTYPES[dtype]
     if source is not None and Path(source).is_dir() and Path(source).resolve() == Path(out).resolve():
         raise InputError("got the source as --out, name another", path=out)
@@ -72,4 +79,6 @@ def convert_model(
         if file is not None:
             load_projector(file, bundle)
         stage = "joined"
+    if prompt is not None:
+        bundle = replace(bundle, prompt=prompt)
     return save_checkpoint(bundle, out, stage=stage, seen_ids=bundle.seen_ids, dtype=None)

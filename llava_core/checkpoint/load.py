@@ -13,6 +13,7 @@ by `llava_core.checkpoint.join`.
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +41,7 @@ from llava_core.checkpoint.sources import (
 )
 from llava_core.checkpoint.stock import check_config, from_stock
 from llava_core.data.conversation import IMAGE_TOKEN
+from llava_core.data.prompts import find_prompt
 from llava_core.data.template import TEMPLATES
 from llava_core.errors import InputError
 
@@ -53,6 +55,7 @@ def load_checkpoint(
     dtype: torch.dtype | None = None,
     clip: str | Path | None = None,
     template: str = "v1",
+    prompt: str | None = None,
     quantize: Quantize | None = None,
 ) -> LlavaBundle:
     """Return a LLaVA in evaluation mode.
@@ -69,6 +72,9 @@ def load_checkpoint(
         it; the original layout may come without vision tower as well.
     template : str
         Template that a checkpoint of others is asked with; ours say it themselves.
+    prompt : str, optional
+        How multiple-choice questions are asked, of `llava_core.data.prompts.PROMPTS`. If not given,
+        checkpoints of ours say it themselves, and those of others are asked by ``option_texts``.
     quantize : {"8bit", "4bit"}, optional
         Load the language model's linear layers through bitsandbytes, on a GPU.
 
@@ -79,8 +85,11 @@ def load_checkpoint(
     Raises
     ------
     InputError
-        If there is no such model, or it is not whole, changed, of another kind, or without image token.
+        If there is no such model, or it is not whole, changed, of another kind, or without image token; if
+        there is no such prompt.
     """
+    if prompt is not None:
+        find_prompt(prompt)
     folder, device, dtype = find_folder(source), torch.device(device), dtype or torch.float32
     layout = layout_of(folder)
     if layout == "ours":
@@ -100,7 +109,7 @@ def load_checkpoint(
         whole = load_whole(CLIPModel, place, dtype=dtype).to(device).eval().requires_grad_(False)
         bundle = attach_clip(bundle, whole, read_tokenizer(place))
     bundle.model.requires_grad_(False)
-    return bundle
+    return bundle if prompt is None else replace(bundle, prompt=prompt)
 
 
 def layout_of(folder: Path) -> Layout:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llava_core.cli.terminal import Data, Device, Dtype, Limit, app, bar, done, no_part
+from llava_core.cli.terminal import Data, Device, Dtype, Limit, PromptName, app, bar, done, no_part, read_data
 from llava_core.errors import InputError
 
 
@@ -29,12 +29,15 @@ def convert(
     template: Annotated[
         str, typer.Option(help="How a model of others is asked: v0, v1, llava_v1, llama_2.")
     ] = "v1",
+    prompt: PromptName = None,
     dtype: Annotated[str, typer.Option(help="Precision on disk: bfloat16, float16 or float32.")] = "bfloat16",
 ) -> None:
     """Write any LLaVA, or a CLIP and a language model, as a checkpoint that stock transformers loads too."""
     from llava_core.checkpoint.convert import convert_model
 
-    convert_model(source, out, clip=clip, llm=llm, projector=projector, template=template, dtype=dtype)
+    convert_model(
+        source, out, clip=clip, llm=llm, projector=projector, template=template, prompt=prompt, dtype=dtype
+    )
     done(out)
 
 
@@ -54,6 +57,7 @@ def extract(
         str | None,
         typer.Option(help="CLIP for the text tower that the checkpoint lacks, folder or hub name."),
     ] = None,
+    prompt: PromptName = None,
     layers: Annotated[
         str | None,
         typer.Option(
@@ -71,7 +75,6 @@ def extract(
 
     A process that was killed goes on where it was. Of several, the last one to end joins what they made.
     """
-    from llava_core.data.load import load_dataset
     from llava_core.features.extract import LAYERS, extract_features
     from llava_core.inference.place import choose_place
     from llava_core.settings import parse_value
@@ -81,7 +84,7 @@ def extract(
     share = (rank, world) if shard is None else _share(shard)
     kept: Any = LAYERS if layers is None else parse_value(tuple[int, ...], layers, name="layers")
     place, precision = choose_place(device, dtype, local_rank=local_rank)
-    dataset = load_dataset(data)
+    dataset = read_data(data, hidden=rank > 0)
     examples = (dataset.split(part) if part else dataset.examples)[:limit]
     if not examples:
         raise no_part(part, dataset.splits, data)
@@ -89,7 +92,7 @@ def extract(
     with bar("extract features", hidden=rank > 0) as tick:
         written = extract_features(
             checkpoints, examples, out, data_fingerprint=dataset.fingerprint, device=place, dtype=precision,
-            clip=clip, layers=kept, shard=share, progress=tick,
+            clip=clip, prompt=prompt, layers=kept, shard=share, progress=tick,
         )  # fmt: skip
     if written is None:
         typer.echo(f"share {share[0]}/{share[1]} is done; the last process to end joins them all: {out}")

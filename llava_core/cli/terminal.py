@@ -33,6 +33,12 @@ Data = Annotated[Path, typer.Option(help="Folder in ScienceQA's layout, or a .js
 Part = Annotated[str, typer.Option(help="Part of the data set.")]
 Seed = Annotated[int, typer.Option(help="Seed.", min=0)]
 Limit = Annotated[int | None, typer.Option(help="Use the first so many questions only.", min=1)]
+PromptName = Annotated[
+    str | None,
+    typer.Option(
+        "--prompt", help="How multiple choice is asked: QCM-LEA, CQM-A ...; else as the model says."
+    ),
+]
 Tick = Callable[[int, int], None]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, ...; the GPU if there is one.")]
 Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; bfloat16 on a GPU.")]

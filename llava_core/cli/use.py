@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from llava_core.cli.terminal import Device, Dtype, Limit, app, bar, no_part
+from llava_core.cli.terminal import Device, Dtype, Limit, PromptName, app, bar, no_part, read_data
 from llava_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,13 +47,24 @@ def answer(
     out: Annotated[Path | None, typer.Option(help="File to write to; a later run goes on with it.")] = None,
     limit: Limit = None,
     batch_size: Annotated[int, typer.Option(help="Answers do not depend on it.", min=1)] = 8,
-    max_new_tokens: MaxNewTokens = 512,
-    temperature: Temperature = 0.0,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(
+            help="Longest answer, in tokens.", min=1, show_default="512; of --data what its prompt needs"
+        ),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="0 takes the likeliest token; above 0 draws.", min=0.0, show_default="0; QCM-LEPA 0.7"
+        ),
+    ] = None,
     top_p: TopP = 1.0,
     seed: DrawSeed = 0,
     device: Device = None,
     dtype: Dtype = None,
     template: TemplateName = "v1",
+    prompt: PromptName = None,
     quantize: Quantized = None,
 ) -> None:
     """Answer questions: one JSON line each. On --data also the likeliest option."""
@@ -74,15 +85,37 @@ def answer(
         _only("--question", part=part)
         asked = [Question(id="1", text=question, images=tuple(image or ()))]
 
+    from llava_core.data.prompts import PROMPTS
     from llava_core.inference.assistant import Llava
     from llava_core.inference.decoding import Decoding
+    from llava_core.inference.replies import own_decoding
 
-    decoding = Decoding(max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed)
-    load = partial(Llava.load, checkpoint, device=device, dtype=dtype, template=template, quantize=quantize)
+    load = partial(
+        Llava.load,
+        checkpoint,
+        device=device,
+        dtype=dtype,
+        template=template,
+        prompt=prompt,
+        quantize=quantize,
+    )
     if data is not None:
         examples = _examples(data, part, limit)
-        _choose(load(), examples, decoding, batch_size)
+        llava = load()
+        own = own_decoding(
+            PROMPTS[llava.bundle.prompt],
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+        )
+        _choose(llava, examples, own, batch_size)
         return
+    if prompt is not None:
+        raise InputError("got --prompt without --data, which alone holds multiple choice", field="prompt")
+    decoding = Decoding(
+        max_new_tokens=max_new_tokens or 512, temperature=temperature or 0.0, top_p=top_p, seed=seed
+    )
     place = Path(checkpoint).resolve() if Path(checkpoint).exists() else checkpoint
     key = settings_key(
         {
@@ -167,12 +200,16 @@ def _print_lines(lines: Iterable[str]) -> None:
 
 
 def _examples(data: Path, part: str | None, limit: int | None) -> "Sequence[Example]":
-    from llava_core.data.load import load_dataset
-
-    dataset = load_dataset(data)
+    dataset = read_data(data)
     examples = (dataset.split(part) if part else dataset.examples)[:limit]
     if not examples:
         raise no_part(part, dataset.splits, data)
+    n_lost = sum(example.has_image and example.image is None for example in examples)
+    if n_lost:
+        typer.echo(
+            f"{n_lost} of {len(examples)} questions are asked without their image, which is not on disk",
+            err=True,
+        )
     return examples
 
 
@@ -180,20 +217,28 @@ def _choose(llava: "Llava", examples: Sequence["Example"], decoding: "Decoding",
     """Print what the model says to multiple-choice questions and which option it finds likeliest."""
     import json
 
-    from llava_core.inference.generate import generate, question_dialogue
+    from llava_core.data.prompts import PROMPTS
     from llava_core.inference.logprob import option_logprobs
     from llava_core.inference.parse import parse_reply
+    from llava_core.inference.replies import begin_replies, finish_replies
 
+    bundle = llava.bundle
+    begun = None
+    if PROMPTS[bundle.prompt].two_pass:
+        with bar("reason") as tick:
+            begun = begin_replies(bundle, examples, decoding, batch_size=batch_size, progress=tick)
     with bar("score options") as tick:
-        scores = option_logprobs(llava.bundle, examples, batch_size=batch_size, progress=tick)
-    asked = [question_dialogue(llava.bundle, example) for example in examples]
+        scores = option_logprobs(bundle, examples, batch_size=batch_size, begun=begun, progress=tick)
     with bar("generate") as tick:
-        texts = generate(llava.bundle, asked, decoding, batch_size=batch_size, progress=tick)
+        texts = finish_replies(
+            bundle, examples, begun or [""] * len(examples), decoding, batch_size=batch_size, progress=tick
+        )
     for example, score, text in zip(examples, scores, texts, strict=True):
         row = {
             "id": example.id,
+            "prompt": bundle.prompt,
             "text": text,
-            "parsed": parse_reply(text, example.options, prompt=llava.bundle.prompt),
+            "parsed": parse_reply(text, example.options, prompt=bundle.prompt),
             "chosen": int(score.mean.argmax()),
             "mean_logprob": [round(float(value), 4) for value in score.mean],
         }

@@ -222,6 +222,8 @@ def encode_answers(
     tokenizer: Tokenizer,
     template: Template,
     n_image_tokens: int,
+    *,
+    begun: str = "",
 ) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
     """Return the ids of an open conversation, and of each of several answers to it.
 
@@ -235,6 +237,8 @@ def encode_answers(
     template : Template
     n_image_tokens : int
         Image tokens per image, one per patch.
+    begun : str
+        Words that the assistant has said already, before every answer.
 
     Returns
     -------
@@ -260,13 +264,31 @@ def encode_answers(
     if not turns or turns[-1].role != "human":
         raise ValueError("got a conversation that does not end with a human turn: nothing to answer")
     unclosed = replace(template, closing="")
-    prompt = encode(turns, tokenizer, template, n_image_tokens).input_ids
+    prompt = encode_begun(turns, begun, tokenizer, template, n_image_tokens)
     wholes = [
-        encode([*turns, Turn(role="assistant", text=answer)], tokenizer, unclosed, n_image_tokens).input_ids
+        encode(
+            [*turns, Turn(role="assistant", text=begun + answer)], tokenizer, unclosed, n_image_tokens
+        ).input_ids
         for answer in answers
     ]
     n_shared = min(_n_shared(prompt, whole) for whole in wholes)
     return prompt[:n_shared], [whole[n_shared:] for whole in wholes]
+
+
+def encode_begun(
+    turns: Sequence[Turn], begun: str, tokenizer: Tokenizer, template: Template, n_image_tokens: int
+) -> tuple[int, ...]:
+    """Return the ids of a conversation whose answer has begun and will be written on.
+
+    Raises
+    ------
+    ValueError
+        As `encode`.
+    """
+    if not begun:
+        return encode(turns, tokenizer, template, n_image_tokens).input_ids
+    endless = replace(template, answer_suffix="", stop_token=False, closing="")
+    return encode([*turns, Turn(role="assistant", text=begun)], tokenizer, endless, n_image_tokens).input_ids
 
 
 class _Draft:

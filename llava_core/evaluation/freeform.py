@@ -26,10 +26,10 @@ REASONS = (EMPTY, BEYOND, CONTRADICTION, SEVERAL_ANNOUNCED, SEVERAL_NAMED, IN_PR
 class Response(NamedTuple):
     """What a response says."""
 
-    index: int
-    """From 0, or -1."""
+    option: int
+    """Index from 0, or -1."""
     reason: str
-    """One of `REASONS` where the index is -1, else empty."""
+    """One of `REASONS` where the option is -1, else empty."""
 
 
 _NUMBER_WORDS = {
@@ -73,7 +73,7 @@ def parse_index(text: str, options: Sequence[str]) -> int:
     >>> parse_index("They share a pole, so they repel. Answer: 0", ["repel", "attract"])
     0
     """
-    return read_response(text, options).index
+    return read_response(text, options).option
 
 
 def read_response(text: str, options: Sequence[str]) -> Response:
@@ -88,7 +88,7 @@ def read_response(text: str, options: Sequence[str]) -> Response:
     Examples
     --------
     >>> read_response("1. repel", ["repel", "attract"])
-    Response(index=-1, reason='an index with the text of another option')
+    Response(option=-1, reason='an index with the text of another option')
     """
     if not text.strip():
         return Response(UNPARSED, EMPTY)

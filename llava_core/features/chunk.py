@@ -11,7 +11,8 @@
 | option_logprob | option | sum, mean per token, number of tokens (`llava_core.inference.logprob`) |
 | llm_answer | option | 1 for the option that the generated text names |
 
-An example without image file has NaN in the image blocks.
+An example without image file has NaN in the image blocks. Where a prompt is asked in two passes, options
+are scored behind the reasons that the model has drawn, with seed 0.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,10 +29,9 @@ from llava_core.features.images import show_images
 from llava_core.features.store import Level
 from llava_core.features.texts import clip_texts
 from llava_core.inference.asking import ask, question_batches, run_batches
-from llava_core.inference.decoding import Decoding
-from llava_core.inference.generate import generate, question_dialogue
 from llava_core.inference.logprob import OptionLogprobs, score_batch
 from llava_core.inference.parse import parse_reply
+from llava_core.inference.replies import begin_replies, finish_replies, own_decoding
 
 LEVELS: Mapping[str, Level] = {
     "clip_image": "example",
@@ -74,25 +74,28 @@ def make_chunk(
     tick(1, 1, n_examples)
 
     prompt = PROMPTS[bundle.prompt]
+    decoding = own_decoding(prompt)
     asked = [ask(bundle, example) for example in examples]
     scores: dict[int, OptionLogprobs] = {}
     texts: dict[int, str] = {}
 
     def run(rows: Sequence[int]) -> None:
         images = [image for row in rows if (image := examples[row].image) is not None]
-        found = score_batch(bundle, [asked[row] for row in rows], images, vision=shown.vision, layers=layers)
-        written = generate(
-            bundle,
-            [question_dialogue(bundle, examples[row]) for row in rows],
-            Decoding(max_new_tokens=prompt.n_answer_tokens),
-            batch_size=len(rows),
-            vision=shown.vision,
-        )
+        part = [examples[row] for row in rows]
+        begun = begin_replies(bundle, part, decoding, batch_size=len(rows), vision=shown.vision)
+        reasoned = [
+            ask(bundle, examples[row], begun=words) if words else asked[row]
+            for row, words in zip(rows, begun, strict=True)
+        ]
+        found = score_batch(bundle, reasoned, images, vision=shown.vision, layers=layers)
+        written = finish_replies(bundle, part, begun, decoding, batch_size=len(rows), vision=shown.vision)
         scores.update(zip(rows, found, strict=True))
         texts.update(zip(rows, written, strict=True))
 
     n_halved = run_batches(
-        question_batches(bundle, asked), run, progress=lambda n_done: tick(n_done, n_examples, n_examples)
+        question_batches(bundle, asked, n_more_tokens=decoding.max_new_tokens if prompt.two_pass else 0),
+        run,
+        progress=lambda n_done: tick(n_done, n_examples, n_examples),
     )
     ordered = [scores[row] for row in range(n_examples)]
     hidden = [score.hidden.reshape(len(score.sum), -1) for score in ordered if score.hidden is not None]

@@ -50,6 +50,7 @@ def extract_features(
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     clip: str | None = None,
+    prompt: str | None = None,
     layers: Sequence[int] = LAYERS,
     shard: tuple[int, int] = (0, 1),
     progress: Progress | None = None,
@@ -70,6 +71,8 @@ def extract_features(
         Precision of the models; the blocks are float32.
     clip : str, optional
         CLIP, folder or hub name, for text tower and projections that the checkpoint lacks.
+    prompt : str, optional
+        How questions are asked, of `llava_core.data.prompts`; as the checkpoint says, if not given.
     layers : sequence of int
         Kept hidden states of the language model.
     shard : tuple of int
@@ -85,7 +88,7 @@ def extract_features(
     Raises
     ------
     InputError
-        If a checkpoint is not whole, an image cannot be read, or there is no such layer.
+        If a checkpoint is not whole, an image cannot be read, or there is no such layer or prompt.
     """
     if not examples:
         raise ValueError("got no examples")
@@ -95,11 +98,12 @@ def extract_features(
         "clip": None if clip is None else folder_hash(find_folder(clip)),
         "llm_hidden_layers": list(layers),
         "dtype": str(dtype).removeprefix("torch."),
+        **({} if prompt is None else {"prompt": prompt}),
     }
     key = _digest({**made_by, "version": VERSION, "examples": [_told(example) for example in examples]})
     if _is_made(out, key):
         return out
-    bundle = load_checkpoint(checkpoints["finetune"], device=device, dtype=dtype, clip=clip)
+    bundle = load_checkpoint(checkpoints["finetune"], device=device, dtype=dtype, clip=clip, prompt=prompt)
     _check_layers(layers, bundle)
     align = align_projector(checkpoints["align"], bundle) if "align" in checkpoints else None
     size = max(FEWEST_QUESTIONS, min(MOST_QUESTIONS, CHUNK_BYTES // feature_bytes(bundle)))

@@ -34,8 +34,15 @@ class Asked:
     """Of each option as an answer, with all that training would supervise of it."""
 
 
-def ask(bundle: LlavaBundle, example: Example) -> Asked:
+def ask(bundle: LlavaBundle, example: Example, *, begun: str = "") -> Asked:
     """Return the token ids of a question, asked as the bundle is asked.
+
+    Parameters
+    ----------
+    bundle : LlavaBundle
+    example : Example
+    begun : str
+        What the assistant has said already, see `llava_core.inference.two_pass`.
 
     Raises
     ------
@@ -49,6 +56,7 @@ def ask(bundle: LlavaBundle, example: Example) -> Asked:
         bundle.tokenizer,
         bundle.template,
         bundle.n_image_tokens,
+        begun=begun,
     )
     n_tokens = len(prompt_ids) + max(map(len, option_ids))
     span = int(bundle.model.llm.config.max_position_embeddings)
@@ -68,7 +76,7 @@ def question_turns(bundle: LlavaBundle, example: Example) -> list[Turn]:
 
 
 def question_batches(
-    bundle: LlavaBundle, asked: Sequence[Asked], *, batch_size: int = BATCH_SIZE
+    bundle: LlavaBundle, asked: Sequence[Asked], *, batch_size: int = BATCH_SIZE, n_more_tokens: int = 0
 ) -> list[list[int]]:
     """Return batches of positions in ``asked``, each position once, prompts of similar length together.
 
@@ -78,6 +86,8 @@ def question_batches(
     asked : sequence of Asked
     batch_size : int
         Questions per batch at most.
+    n_more_tokens : int
+        Room for what the assistant will have said before its options are scored.
     """
     cache_bytes, logit_bytes = _bytes_per_token(bundle)
     order = sorted(range(len(asked)), key=lambda row: len(asked[row].prompt_ids))
@@ -88,7 +98,8 @@ def question_batches(
         if batches:
             rows, width = n_options + len(options), max(longest, *map(len, options))
             copies = len(batches[-1]) + 1 + rows
-            bytes_ = copies * len(asked[row].prompt_ids) * cache_bytes + rows * width * logit_bytes
+            n_tokens = len(asked[row].prompt_ids) + n_more_tokens
+            bytes_ = copies * n_tokens * cache_bytes + rows * width * logit_bytes
             if len(batches[-1]) < batch_size and bytes_ <= BATCH_BYTES:
                 batches[-1].append(row)
                 n_options, longest = rows, width

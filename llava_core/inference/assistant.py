@@ -7,7 +7,7 @@
     for piece in llava.chat().ask("What is shown?", "photo.jpg"):
         print(piece, end="", flush=True)
 
-Left out: what is measured on a data set, see `llava_core.inference.logprob` and `generate_answers`.
+Left out: what is measured on a data set, see `llava_core.inference.logprob` and `replies`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -47,6 +47,7 @@ class Llava:
         device: str | None = None,
         dtype: str | None = None,
         template: str = "v1",
+        prompt: str | None = None,
         quantize: Quantize | None = None,
     ) -> "Llava":
         """Load a checkpoint.
@@ -62,17 +63,23 @@ class Llava:
 
         template : str
             How a checkpoint of others is asked; ours say it themselves.
+        prompt : str, optional
+            How multiple-choice questions are asked, of `llava_core.data.prompts`; as the checkpoint says, if
+            not given.
         quantize : {"8bit", "4bit"}, optional
             Load the language model through bitsandbytes, on a GPU.
 
         Raises
         ------
         InputError
-            If there is no such checkpoint, device, precision or template, or bitsandbytes is missing.
+            If there is no such checkpoint, device, precision, template or prompt, or bitsandbytes is
+            missing.
         """
         place, precision = choose_place(device, dtype)
         return cls(
-            load_checkpoint(source, device=place, dtype=precision, template=template, quantize=quantize)
+            load_checkpoint(
+                source, device=place, dtype=precision, template=template, prompt=prompt, quantize=quantize
+            )
         )
 
     def answer(self, question: str, *images: ImageSource, decoding: Decoding = GREEDY) -> str:

@@ -99,7 +99,7 @@ def generation_config(
     *,
     eos_token_id: int | list[int] | None,
     pad_token_id: int,
-    stop_text: str | None = None,
+    stops: Sequence[str] = (),
 ) -> GenerationConfig:
     """Return transformers' settings, with every field set that a checkpoint's own could fill in.
 
@@ -115,7 +115,7 @@ def generation_config(
         repetition_penalty=1.0,
         eos_token_id=eos_token_id,
         pad_token_id=pad_token_id,
-        stop_strings=[stop_text] if stop_text else None,
+        stop_strings=list(stops) or None,
     )
 
 

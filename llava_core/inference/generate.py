@@ -17,7 +17,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
 from llava_core.checkpoint import LlavaBundle
-from llava_core.data.conversation import Turn, encode
+from llava_core.data.conversation import Turn, encode_begun
 from llava_core.data.example import Example
 from llava_core.errors import InputError
 from llava_core.inference.asking import BATCH_SIZE, Vision, left_padded, question_turns
@@ -35,47 +35,13 @@ class Dialogue:
     """The last one is human."""
     images: tuple[ImageSource, ...] = ()
     """In the order of the turns; as many as the turns' ``n_images`` add up to."""
+    begun: str = ""
+    """What the assistant has said already; its answer goes on behind it."""
 
     def __post_init__(self) -> None:
         expected = sum(turn.n_images for turn in self.turns if turn.image is not None)
         if len(self.images) != expected:
             raise ValueError(f"got {len(self.images)} images, the turns speak of {expected}")
-
-
-def generate_answers(
-    bundle: LlavaBundle,
-    examples: Sequence[Example],
-    *,
-    max_new_tokens: int = 16,
-    batch_size: int = BATCH_SIZE,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[str]:
-    """Return the greedy answers to multiple-choice questions.
-
-    Parameters
-    ----------
-    bundle : LlavaBundle
-    examples : sequence of Example
-        An example whose image file is missing is asked without an image.
-    max_new_tokens : int
-    batch_size : int
-        Questions per batch; the answers do not depend on it.
-    progress : callable, optional
-        Called with (examples done, examples in all).
-
-    Returns
-    -------
-    list of str
-        In the order of ``examples``.
-
-    Raises
-    ------
-    InputError
-        If an image cannot be read, or a question is longer than the language model's span.
-    """
-    conversations = [question_dialogue(bundle, example) for example in examples]
-    decoding = Decoding(max_new_tokens=max_new_tokens)
-    return generate(bundle, conversations, decoding, batch_size=batch_size, progress=progress)
 
 
 def question_dialogue(bundle: LlavaBundle, example: Example) -> Dialogue:
@@ -93,6 +59,8 @@ def generate(
     *,
     batch_size: int = BATCH_SIZE,
     vision: Vision | None = None,
+    stop: str = "",
+    n_reserved: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
     """Return the assistant's next words in each conversation.
@@ -107,6 +75,10 @@ def generate(
         Conversations per batch; the answers do not depend on it.
     vision : callable, optional
         Gives patch features of the images; they are read and go through the tower here, if not given.
+    stop : str
+        Text at which an answer ends, beside the template's own.
+    n_reserved : int
+        Tokens of the language model's span to leave free behind the answer; half of what is left at most.
     progress : callable, optional
         Called with (conversations done, conversations in all).
 
@@ -123,12 +95,21 @@ def generate(
     prompts = [_prompt(bundle, conversation) for conversation in conversations]
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
     answers = [""] * len(prompts)
+    stops = _stops(bundle, stop)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         images = [image for row in rows for image in conversations[row].images]
-        written = _decode(bundle, [prompts[row] for row in rows], images, decoding, vision=vision)
+        written = _decode(
+            bundle,
+            [prompts[row] for row in rows],
+            images,
+            decoding,
+            vision=vision,
+            stops=stops,
+            n_reserved=n_reserved,
+        )
         for row, tokens in zip(rows, written.tolist(), strict=True):
-            answers[row] = _cut(_text(bundle, tokens), bundle.template.stop_text).strip()
+            answers[row] = _cut(_text(bundle, tokens), *stops).strip()
         if progress is not None:
             progress(start + len(rows), len(order))
     return answers
@@ -148,7 +129,14 @@ def stream(bundle: LlavaBundle, conversation: Dialogue, decoding: Decoding) -> I
     streamer, closed = _TokenStreamer(), Event()
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(
-            _decode, bundle, [prompt], conversation.images, decoding, streamer=streamer, closed=closed
+            _decode,
+            bundle,
+            [prompt],
+            conversation.images,
+            decoding,
+            stops=_stops(bundle),
+            streamer=streamer,
+            closed=closed,
         )
         running.add_done_callback(lambda _: streamer.end())
         try:
@@ -164,7 +152,9 @@ def n_context_tokens(bundle: LlavaBundle) -> int:
 
 
 def _prompt(bundle: LlavaBundle, conversation: Dialogue) -> tuple[int, ...]:
-    ids = encode(conversation.turns, bundle.tokenizer, bundle.template, bundle.n_image_tokens).input_ids
+    ids = encode_begun(
+        conversation.turns, conversation.begun, bundle.tokenizer, bundle.template, bundle.n_image_tokens
+    )
     span = n_context_tokens(bundle)
     if len(ids) >= span:
         raise InputError(
@@ -183,6 +173,8 @@ def _decode(
     decoding: Decoding,
     *,
     vision: Vision | None = None,
+    stops: Sequence[str],
+    n_reserved: int = 0,
     streamer: BaseStreamer | None = None,
     closed: Event | None = None,
 ) -> Tensor:
@@ -196,12 +188,12 @@ def _decode(
         pixels: Tensor = bundle.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
         features = model.vision_features(pixels)
     ids, mask = (part.to(model.device) for part in left_padded(prompts, bundle.pad_token_id))
-    stop_text = bundle.template.stop_text
+    left = [n_context_tokens(bundle) - len(prompt) for prompt in prompts]
     config = generation_config(
         decoding,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=bundle.pad_token_id,
-        stop_text=stop_text,
+        stops=stops,
     )
     written: Tensor = model.llm.generate(
         inputs_embeds=model.embed(ids, features),
@@ -209,7 +201,7 @@ def _decode(
         generation_config=config,
         logits_processor=logits_processors(decoding, prompts),
         stopping_criteria=StoppingCriteriaList(
-            [EndOfSpan([n_context_tokens(bundle) - len(prompt) for prompt in prompts]), _Closed(closed)]
+            [EndOfSpan([n - min(n_reserved, n // 2) for n in left]), _Closed(closed)]
         ),
         tokenizer=tokenizer,
         streamer=streamer,
@@ -253,8 +245,14 @@ def _text(bundle: LlavaBundle, tokens: Sequence[int]) -> str:
     return text
 
 
-def _cut(text: str, stop_text: str) -> str:
-    return text.partition(stop_text)[0] if stop_text else text
+def _stops(bundle: LlavaBundle, *more: str) -> list[str]:
+    return [text for text in dict.fromkeys((bundle.template.stop_text, *more)) if text]
+
+
+def _cut(text: str, *stops: str) -> str:
+    for stop in stops:
+        text = text.partition(stop)[0] if stop else text
+    return text
 
 
 def _pieces(texts: Iterator[str], stop_text: str) -> Iterator[str]:

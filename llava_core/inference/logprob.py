@@ -52,6 +52,7 @@ def option_logprobs(
     batch_size: int = BATCH_SIZE,
     blank_image: bool = False,
     layers: Sequence[int] = (),
+    begun: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[OptionLogprobs]:
     """Score every option of every example.
@@ -67,6 +68,8 @@ def option_logprobs(
         Show a white image in place of each image.
     layers : sequence of int
         Hidden states to return; 0 is the embeddings, -1 the last layer's output.
+    begun : sequence of str, optional
+        What the assistant has said already to each example; nothing if not given.
     progress : callable, optional
         Called with (examples done, examples in all).
 
@@ -80,7 +83,8 @@ def option_logprobs(
     InputError
         If an image cannot be read, or a question is longer than the language model's span.
     """
-    asked = [ask(bundle, example) for example in examples]
+    said = [""] * len(examples) if begun is None else begun
+    asked = [ask(bundle, example, begun=words) for example, words in zip(examples, said, strict=True)]
     vision = blank_vision(bundle) if blank_image else file_vision(bundle)
     found: dict[int, OptionLogprobs] = {}
 

@@ -8,6 +8,7 @@ from llava_core.data.conversation import (
     Turn,
     encode,
     encode_answers,
+    encode_begun,
     question_prompt,
     question_turns,
 )
@@ -181,3 +182,19 @@ def test_question_turns_carry_an_image_only_where_there_is_one():
     turns = question_turns(make(has_image=True), answer="c", image="last")
     assert [turn.role for turn in turns] == ["human", "assistant"]
     assert turns[0].image == "last"
+
+
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=lambda t: t.name)
+def test_an_answer_that_has_begun_is_the_beginning_of_the_whole(template, tiny_tokenizer):
+    begun, answers = "I look at it. So ###\nANSWER:", [" A.", " B."]
+    open_ids = encode_begun([QUESTION], begun, tiny_tokenizer, template, 3)
+    prompt, options = encode_answers([QUESTION], answers, tiny_tokenizer, template, 3, begun=begun)
+    unclosed = dataclasses.replace(template, closing="")
+    for answer, option in zip(answers, options, strict=True):
+        whole = [QUESTION, Turn(role="assistant", text=begun + answer)]
+        assert prompt + option == encode(whole, tiny_tokenizer, unclosed, 3).input_ids
+    assert prompt == open_ids[: len(prompt)]
+    assert (
+        encode_begun([QUESTION], "", tiny_tokenizer, template, 3)
+        == encode([QUESTION], tiny_tokenizer, template, 3).input_ids
+    )

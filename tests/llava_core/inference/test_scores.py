@@ -8,8 +8,8 @@ import torch
 
 from llava_core.data.conversation import encode, question_turns
 from llava_core.data.images import load_pixels
-from llava_core.inference.generate import generate_answers
 from llava_core.inference.logprob import option_logprobs
+from llava_core.inference.replies import generate_answers
 
 
 def slow_scores(bundle, example, option):
