@@ -1,5 +1,6 @@
 """Folders that a run may replace, and those of a user that it must not [edge]."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,3 +33,12 @@ def check_replaceable(path: Path, *, marks: Sequence[str]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"the folder above cannot be made ({error.strerror})", path=path) from None
+
+
+def cache_folder(name: str) -> Path:
+    """Return the folder for files of one kind in the user's cache, which can always be made anew.
+
+    Its place is ``llava_core/NAME`` in the folder that ``XDG_CACHE_HOME`` names, else in ``~/.cache``.
+    """
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "llava_core" / name

@@ -5,11 +5,22 @@ import sys
 from rich.console import Console
 
 # The order of the imports is the order of the commands in the help.
-from llava_core.cli import training, models, generate, filter, use, scienceqa, llava_bench  # isort: skip
+from llava_core.cli import training, models, generate, filter, use, records, scienceqa, llava_bench  # isort: skip
 from llava_core.cli.terminal import app, bench
 from llava_core.errors import InputError, told_in_one_line
 
-__all__ = ["app", "filter", "generate", "llava_bench", "main", "models", "scienceqa", "training", "use"]
+__all__ = [
+    "app",
+    "filter",
+    "generate",
+    "llava_bench",
+    "main",
+    "models",
+    "records",
+    "scienceqa",
+    "training",
+    "use",
+]
 
 app.add_typer(bench, name="bench")
 

@@ -29,7 +29,7 @@ bench = typer.Typer(
     help="Score answers: ScienceQA's nine columns, LLaVA-Bench.",
 )
 
-Data = Annotated[Path, typer.Option(help="Folder in ScienceQA's layout, or a .jsonl or .parquet file.")]
+Data = Annotated[Path, typer.Option(help="ScienceQA in any layout, or a .jsonl or .parquet file.")]
 Part = Annotated[str, typer.Option(help="Part of the data set.")]
 Seed = Annotated[int, typer.Option(help="Seed.", min=0)]
 Limit = Annotated[int | None, typer.Option(help="Use the first so many questions only.", min=1)]

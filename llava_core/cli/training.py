@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from llava_core.cli.terminal import Limit, Part, Seed, app, bar, done, no_part
+from llava_core.cli.terminal import Limit, Part, Seed, app, bar, done, no_part, read_data
 from llava_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 StageData = Annotated[
     Path | None,
-    typer.Option("--data", help="Questions: folder in ScienceQA's layout, or a .jsonl or .parquet file."),
+    typer.Option("--data", help="Questions: ScienceQA in any layout, or a .jsonl or .parquet file."),
 ]
 Chat = Annotated[Path | None, typer.Option(help="Conversations: a file of LLaVA records.")]
 ImageRoot = Annotated[
@@ -139,7 +139,6 @@ def _stage_data(
     data: Path | None, chat: Path | None, image_root: Path | None, *, part: str, limit: int | None
 ) -> "Sequence[Example | Conversation] | ConversationFile":
     from llava_core.data.llava_json import load_conversations
-    from llava_core.data.load import load_dataset
     from llava_core.train.processes import launched
 
     if (data is None) == (chat is None):
@@ -153,7 +152,7 @@ def _stage_data(
             else [c for c, _ in zip(found.conversations, range(limit), strict=False)]
         )
     assert data is not None
-    dataset = load_dataset(data)
+    dataset = read_data(data, hidden=launched()[0] > 0)
     examples = dataset.split(part)[:limit]
     if not examples:
         raise no_part(part, dataset.splits, data)

@@ -41,7 +41,7 @@ def answer(
         Path | None, typer.Option(help="JSON lines with question, image (path, address or list), id.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Multiple choice: ScienceQA's layout, .jsonl or .parquet.")
+        Path | None, typer.Option(help="Multiple choice: ScienceQA in any layout, .jsonl or .parquet.")
     ] = None,
     part: Annotated[str | None, typer.Option(help="Part of --data; all if not given.")] = None,
     out: Annotated[Path | None, typer.Option(help="File to write to; a later run goes on with it.")] = None,

@@ -1,5 +1,14 @@
-"""One door to every kind of data set: the path says which reader it is for [edge]."""
+"""One door to every kind of data set: what stands at the path says which reader it is for [edge].
 
+| at the path | reader |
+|---|---|
+| a folder with ``problems.json`` | `llava_core.data.scienceqa` |
+| a folder with parquet files, or one with the column ``choices`` | `llava_core.data.scienceqa_parquet` |
+| ``.json``, or ``.jsonl`` whose first object has ``conversations`` | `llava_core.data.scienceqa_records` |
+| any other ``.jsonl`` or ``.parquet`` | `llava_core.data.table` |
+"""
+
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,19 +16,23 @@ from llava_core.data.example import Dataset
 from llava_core.data.image_files import check_images
 from llava_core.data.records import SUFFIXES
 from llava_core.data.scienceqa import load_scienceqa
+from llava_core.data.scienceqa_parquet import is_scienceqa_parquet, load_scienceqa_parquet, parquet_files
+from llava_core.data.scienceqa_records import load_scienceqa_records
 from llava_core.data.table import load_table
 from llava_core.errors import InputError
 
+Progress = Callable[[int, int], None]
 
-def load_dataset(path: Path, *, progress: Callable[[int, int], None] | None = None) -> Dataset:
-    """Read a folder in ScienceQA's layout, or a JSONL or parquet file, and check its images.
+
+def load_dataset(path: Path, *, progress: Progress | None = None) -> Dataset:
+    """Read ScienceQA in any layout, or a JSONL or parquet file of one's own, and check its images.
 
     Parameters
     ----------
     path : Path
-        A folder with ``problems.json``, or a file that `load_table` reads.
+        Folder or file, see the table of this module.
     progress : callable, optional
-        Called with the number of image files checked and in all.
+        Called with (done, in all), of rows or bytes read and then of images checked.
 
     Raises
     ------
@@ -27,20 +40,38 @@ def load_dataset(path: Path, *, progress: Callable[[int, int], None] | None = No
         If there is nothing, something of another type, or its content is faulty, an image included.
     """
     path = Path(path)
-    dataset = _read(path)
+    dataset = _read(path, progress)
     check_images(dataset, progress=progress)
     return dataset
 
 
-def _read(path: Path) -> Dataset:
+def _read(path: Path, progress: Progress | None) -> Dataset:
     if path.is_dir():
+        if not (path / "problems.json").exists() and parquet_files(path):
+            return load_scienceqa_parquet(path, progress=progress)
         return load_scienceqa(path)
     if not path.exists():
         raise InputError("no such file or folder", path=path)
-    if path.suffix.lower() not in SUFFIXES:
+    kind = path.suffix.lower()
+    if kind == ".json" or (kind == ".jsonl" and _holds_conversations(path)):
+        return load_scienceqa_records(path, progress=progress)
+    if kind not in SUFFIXES:
         raise InputError(
             f"got a file of type {path.suffix or 'none'!r}, allowed are {', '.join(SUFFIXES)}, "
-            "or a folder with problems.json",
+            ".json with LLaVA records, or a folder with problems.json or parquet files",
             path=path,
         )
+    if kind == ".parquet" and is_scienceqa_parquet(path):
+        return load_scienceqa_parquet(path, progress=progress)
     return load_table(path)
+
+
+def _holds_conversations(path: Path) -> bool:
+    """Whether the first line is a record of LLaVA; a line that cannot be read is left to the reader."""
+    with path.open("rb") as file:
+        line = next((line for line in file if line.strip()), b"")
+    try:
+        first = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(first, dict) and "conversations" in first

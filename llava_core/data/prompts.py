@@ -60,6 +60,8 @@ class Prompt:
     """For each option, the assistant's words whose log-likelihood speaks for it."""
     image_position: Literal["first", "last"] = "first"
     """Where the image stands beside the words, as the model sees it."""
+    mark_first: bool = True
+    """Whether a record of LLaVA has the image's mark before the words; training shows it first anyway."""
     n_answer_tokens: int = 16
     """Room for an answer, tokens."""
     two_pass: TwoPass | None = None
@@ -151,7 +153,6 @@ def _composed(name: str, inputs: str, outputs: str) -> Prompt:
     two_pass = TwoPass() if outputs == "LEPA" else None
     return Prompt(
         name=name,
-        # The files have the image last; the training code of that time shows it first all the same.
         ask=partial(human_words, inputs=inputs),
         answer=partial(assistant_words, outputs=outputs),
         scored=_stated
@@ -159,6 +160,7 @@ def _composed(name: str, inputs: str, outputs: str) -> Prompt:
         else lambda example: tuple(f" {letter}." for letter in letters(example)),
         n_answer_tokens=16 if outputs == "A" else 1024 if two_pass is None else 64,
         two_pass=two_pass,
+        mark_first=False,
     )
 
 
