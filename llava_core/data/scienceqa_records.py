@@ -114,7 +114,7 @@ def _question(words: str) -> dict[str, Any] | None:
     """Return question, choices and hint; None for words in another layout."""
     found = _CQM.fullmatch(words) or _QCM.fullmatch(words)
     if found is not None:
-        options = _listed(found["options"])
+        options = _parted(found["options"], " ({}) ")
         if options is None or "\nBECAUSE: " in found["context"] + found["options"]:
             return None
         context = found["context"]
@@ -124,7 +124,7 @@ def _question(words: str) -> dict[str, Any] | None:
             "hint": "" if context == _NO_CONTEXT else context,
         }
     before, begins, behind = f"\n{words.removesuffix(LETTER_ONLY)}".rpartition("\nA. ")
-    options = _lines(f"A. {behind}") if begins else None
+    options = _parted(f"A. {behind}".removesuffix("\n"), "\n{}. ") if begins else None
     if options is None:
         return None
     before = before.removeprefix("\n")
@@ -134,30 +134,20 @@ def _question(words: str) -> dict[str, Any] | None:
     return {"question": question, "choices": options, "hint": context}
 
 
-def _listed(text: str) -> list[str] | None:
-    """Return the options of ``(A) one (B) two``; None if a letter stands there twice."""
+def _parted(text: str, mark: str) -> list[str] | None:
+    """Return the options of a text that begins with A's mark; None if a letter's mark stands there twice."""
     options = []
-    rest = text.removeprefix("(A) ")
+    rest = text.removeprefix(mark.format("A").lstrip())
     for letter in ascii_uppercase[1:]:
-        mark = f" ({letter}) "
-        if rest.count(mark) > 1:
+        following = mark.format(letter)
+        if rest.count(following) > 1:
             return None
-        option, found, behind = rest.partition(mark)
+        option, found, behind = rest.partition(following)
         options.append(option)
         if not found:
             break
         rest = behind
     return options if len(options) > 1 and all(options) else None
-
-
-def _lines(text: str) -> list[str] | None:
-    """Return the options of lines that begin with ``A. ``, ``B. `` and so on."""
-    options = []
-    for letter, line in zip(ascii_uppercase, text.strip("\n").split("\n"), strict=False):
-        if not line.startswith(f"{letter}. "):
-            return None
-        options.append(line[3:])
-    return options if len(options) > 1 else None
 
 
 def _answer(words: str) -> dict[str, Any] | None:

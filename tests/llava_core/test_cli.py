@@ -29,6 +29,7 @@ def test_the_verbs_are_frozen_and_each_has_an_example() -> None:
         "answer",
         "chat",
         "serve",
+        "records",
     ]
     assert [command.name or command.callback.__name__ for command in app.registered_commands] == verbs
     for verb in verbs:
