@@ -26,7 +26,8 @@ def score_lines(scores: Sequence[Score], *, with_topics: bool = False) -> list[s
     with_topics : bool
         Add the accuracy on each topic.
     """
-    lines = [_line("accuracy, %", COLUMNS)]
+    lenient = any(score.rule == "lenient" for score in scores)
+    lines = [_line("accuracy, %, lenient" if lenient else "accuracy, %", COLUMNS)]
     before: list[tuple[int, int]] = []
     for score in scores:
         behind = [(column.n, column.n_unknown) for column in score.columns.values()]
@@ -42,7 +43,9 @@ def score_lines(scores: Sequence[Score], *, with_topics: bool = False) -> list[s
     lines += ["", f"published, on the {N_TEST['Avg']} questions of the whole test part, %"]
     lines += [_line(row.name, (f"{value:.2f}" for value in row.accuracies)) for row in PUBLISHED]
     lines += ["", _line("answers", _VERDICT, width=10)]
-    for score in (score for score in scores if score.rule != "stored"):
+    for score in scores:
+        if score.rule == "stored":  # the same answers as in the line before
+            continue
         counts = (score.n_asked, score.n_missing, score.n_unparsed, score.n_beyond, score.n_guessed)
         lines.append(_line(_label(score), map(str, counts), width=10))
         lines += [f"  {n:>6} {reason}" for reason, n in score.reasons.items()]
@@ -90,12 +93,14 @@ def score_data(scores: Sequence[Score]) -> dict[str, Any]:
 
 
 def _label(score: Score) -> str:
-    return score.name if score.rule == "strict" else f"{score.name}, {score.rule}"
+    """Return the name of a line, shortened from its end to leave a space before the cells."""
+    rule = ", stored" if score.rule == "stored" else ""
+    room = _NAME - 1 - len(rule)
+    return (score.name if len(score.name) <= room else f"{score.name[: room - 3]}...") + rule
 
 
 def _line(name: str, cells: Iterable[str], *, width: int = _CELL) -> str:
-    shown = name if len(name) < _NAME else f"{name[: _NAME - 4]}..."
-    return f"{shown:<{_NAME}}" + "".join(f"{cell:>{width}}" for cell in cells)
+    return f"{name:<{_NAME}}" + "".join(f"{cell:>{width}}" for cell in cells)
 
 
 def _behind(counts: Sequence[tuple[int, int]]) -> list[str]:

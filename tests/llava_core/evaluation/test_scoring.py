@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from llava_core.cli import app
 from llava_core.data.example import Dataset, Example
 from llava_core.evaluation.answers import read_answers
+from llava_core.evaluation.score_table import score_lines
 from llava_core.evaluation.scoring import Score, score
 
 N = 400
@@ -75,6 +76,27 @@ def test_questions_without_a_known_answer_are_left_out(tmp_path: Path) -> None:
     path.write_text(json.dumps({"results": {"0": 0}}))
     unlabelled = Example(id="x", question="?", options=("a", "b"), answer=None, split="test", group="x")
     assert score(read_answers(path, DATA), [*DATA.examples, unlabelled]).columns["Avg"].n == N
+
+
+def test_a_long_name_is_cut_and_the_lines_stay_narrow(tmp_path: Path) -> None:
+    path = tmp_path / f"{'long_' * 9}.json"
+    path.write_text(json.dumps({"results": {"0": 0, "1": 1}, "outputs": {"0": "B", "1": "B"}}))
+    read = read_answers(path, DATA)
+    lines = score_lines([score(read, DATA.examples, rule=rule) for rule in ("strict", "stored")])
+    assert max(map(len, lines)) <= 80
+    assert lines[1].startswith("long_long_long_long_lo... ")
+    assert lines[2][:25].rstrip().endswith("..., stored")
+    lenient = score_lines([score(read, DATA.examples, rule="lenient")])
+    assert lenient[0].startswith("accuracy, %, lenient ")
+
+
+def test_columns_of_other_questions_tell_theirs(tmp_path: Path) -> None:
+    scores = [
+        scored(tmp_path, {"outputs": dict.fromkeys(map(str, range(n)), "The answer is A.")}, "lenient")
+        for n in (5, 5, 7)
+    ]
+    behind = [line.split()[-1] for line in score_lines(scores) if line.startswith("  questions")]
+    assert behind == ["5", "7"]
 
 
 @pytest.fixture
