@@ -13,8 +13,6 @@ from llava_core.errors import InputError
 
 if TYPE_CHECKING:
     from llava_core.data.example import Example
-    from llava_core.inference.assistant import Llava
-    from llava_core.inference.decoding import Decoding
 
 Checkpoint = Annotated[str, typer.Option(help="Checkpoint: a folder or what else can be loaded.")]
 MaxNewTokens = Annotated[int, typer.Option(help="Longest answer, in tokens.", min=1)]
@@ -72,7 +70,7 @@ def answer(
     from llava_core.inference.questions import Question, check_images, folder_questions, read_questions
 
     if data is not None:
-        _only("--data", image=image, images=images, question=question, questions=questions, out=out)
+        _only("--data", image=image, images=images, question=question, questions=questions)
     elif questions is not None:
         _only("--questions", image=image, images=images, question=question, part=part)
         asked = read_questions(questions)
@@ -87,6 +85,7 @@ def answer(
 
     from llava_core.data.prompts import PROMPTS
     from llava_core.inference.assistant import Llava
+    from llava_core.inference.choices import answer_choices, as_questions
     from llava_core.inference.decoding import Decoding
     from llava_core.inference.replies import own_decoding
 
@@ -99,33 +98,35 @@ def answer(
         prompt=prompt,
         quantize=quantize,
     )
+    tell = partial(append_lines, out) if out is not None else _print_lines
+    place = Path(checkpoint).resolve() if Path(checkpoint).exists() else checkpoint
+    made_with = {"checkpoint": place, "dtype": dtype, "template": template, "quantize": quantize}
     if data is not None:
         examples = _examples(data, part, limit)
-        llava = load()
+        bundle = load().bundle
         own = own_decoding(
-            PROMPTS[llava.bundle.prompt],
+            PROMPTS[bundle.prompt],
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             top_p=top_p,
             seed=seed,
         )
-        _choose(llava, examples, own, batch_size)
+        key = settings_key({**made_with, "decoding": own, "prompt": bundle.prompt})
+        done = set() if out is None else answered(out, as_questions(bundle, examples), key)
+        examples = [example for example in examples if example.id not in done]
+        with bar("answer") as tick:
+            answer_choices(
+                bundle, examples, own, settings=key, batch_size=batch_size, tell=tell, progress=tick
+            )
+        if out is not None:
+            typer.echo(f"{len(examples)} answered, {len(done)} were there already: {out}", err=True)
         return
     if prompt is not None:
         raise InputError("got --prompt without --data, which alone holds multiple choice", field="prompt")
     decoding = Decoding(
         max_new_tokens=max_new_tokens or 512, temperature=temperature or 0.0, top_p=top_p, seed=seed
     )
-    place = Path(checkpoint).resolve() if Path(checkpoint).exists() else checkpoint
-    key = settings_key(
-        {
-            "checkpoint": place,
-            "decoding": decoding,
-            "dtype": dtype,
-            "template": template,
-            "quantize": quantize,
-        }
-    )
+    key = settings_key({**made_with, "decoding": decoding})
     asked = asked[:limit]
     done = set() if out is None else answered(out, asked, key)
     asked = [each for each in asked if each.id not in done]
@@ -139,7 +140,7 @@ def answer(
                 decoding,
                 settings=key,
                 batch_size=batch_size,
-                tell=partial(append_lines, out) if out is not None else _print_lines,
+                tell=tell,
                 progress=tick,
             )
     if out is not None:
@@ -211,35 +212,3 @@ def _examples(data: Path, part: str | None, limit: int | None) -> "Sequence[Exam
             err=True,
         )
     return examples
-
-
-def _choose(llava: "Llava", examples: Sequence["Example"], decoding: "Decoding", batch_size: int) -> None:
-    """Print what the model says to multiple-choice questions and which option it finds likeliest."""
-    import json
-
-    from llava_core.data.prompts import PROMPTS
-    from llava_core.inference.logprob import option_logprobs
-    from llava_core.inference.parse import parse_reply
-    from llava_core.inference.replies import begin_replies, finish_replies
-
-    bundle = llava.bundle
-    begun = None
-    if PROMPTS[bundle.prompt].two_pass:
-        with bar("reason") as tick:
-            begun = begin_replies(bundle, examples, decoding, batch_size=batch_size, progress=tick)
-    with bar("score options") as tick:
-        scores = option_logprobs(bundle, examples, batch_size=batch_size, begun=begun, progress=tick)
-    with bar("generate") as tick:
-        texts = finish_replies(
-            bundle, examples, begun or [""] * len(examples), decoding, batch_size=batch_size, progress=tick
-        )
-    for example, score, text in zip(examples, scores, texts, strict=True):
-        row = {
-            "id": example.id,
-            "prompt": bundle.prompt,
-            "text": text,
-            "parsed": parse_reply(text, example.options, prompt=bundle.prompt),
-            "chosen": int(score.mean.argmax()),
-            "mean_logprob": [round(float(value), 4) for value in score.mean],
-        }
-        typer.echo(json.dumps(row))

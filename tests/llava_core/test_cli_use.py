@@ -112,7 +112,8 @@ def test_an_answer_file_of_another_kind_is_left_alone(folder, file, tmp_path, ch
     [
         (("--image", "a.png"), "got nothing to ask"),
         (("--questions", "q.jsonl", "--image", "a.png"), "got --image beside --questions"),
-        (("--data", "mini", "--out", "x"), "got --out beside --data"),
+        (("--data", "mini", "--questions", "x"), "got --questions beside --data"),
+        (("--question", "What?", "--prompt", "QCM-LEA"), "field prompt: got --prompt without --data"),
         (("--question", "What?", "--part", "test"), "got --part beside --question"),
         (("--question", "What?", "--dtype", "int3"), "field dtype: got 'int3'"),
         (("--question", "What?", "--quantize", "4bit"), "field quantize: got"),

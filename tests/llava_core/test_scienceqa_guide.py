@@ -16,7 +16,7 @@ GUIDE = Path(__file__).resolve().parents[2] / "docs" / "scienceqa.md"
 
 def commands() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", GUIDE.read_text(), flags=re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()]
+    return [line for block in blocks for line in block.replace("\\\n", "").splitlines()]
 
 
 def scienceqa(folder: Path, examples) -> None:
@@ -48,21 +48,23 @@ def test_every_command_runs(bundle, drawn, tmp_path: Path, monkeypatch: pytest.M
     save_checkpoint(bundle, tmp_path / "ckpt" / "align", stage="align", seen_ids=[])
     done = []
     for line in commands():
-        words, _, target = line.partition(" > ")
-        given = shlex.split(words)[1:]
+        given = shlex.split(line)[1:]
         if given[0] == "finetune":
             # The same prompt and template, but the tiny model's hours and precision.
             given[given.index("scienceqa_7b")] = "mini_cpu"
-            given += ["--set", "stage.template=llava_v1", "--set", "stage.prompt=QCM-LEA", "--set"]
-            given += ["stage.n_epochs=1", "--set", "stage.describe_epochs=0"]
+            given[1:1] = ["--set", "stage.template=llava_v1", "--set", "stage.prompt=QCM-LEA"]
+            given += ["--set", "stage.n_epochs=1", "--set", "stage.describe_epochs=0"]
         if given[0] == "answer":
             given += ["--max-new-tokens", "4"]
         result = CliRunner().invoke(app, given)
         assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception}"
-        if target:
-            Path(target).write_text(result.stdout)
         done.append(given[0])
     assert done == ["finetune", "answer", "bench", "records", "finetune", "answer", "bench"]
+    prompts = [
+        json.loads(Path(name).read_text().splitlines()[0])["prompt"]
+        for name in ("answers.jsonl", "lepa.jsonl")
+    ]
+    assert prompts == ["QCM-LEA", "QCM-LEPA"]
     scores = json.loads(Path("scores.json").read_text())["scores"]
     assert {(score["name"], score["columns"]["Avg"]["n"]) for score in scores} == {
         ("answers", 3),

@@ -215,3 +215,21 @@ def test_trained_words_go_on_where_the_cue_ends(drawn) -> None:
     reasons, cue, letter = answer.text.partition("###\nANSWER:")
     assert (reasons, cue) == ("LECTURE: So it is.\nSOLUTION: Look.\n", LEPA.two_pass.cue.strip())
     assert letter in LEPA.scored(example)
+
+
+def test_answers_to_a_data_set_are_gone_on_with(bundle, questions, tmp_path) -> None:
+    plain = replace(bundle, prompt="CQM-A")
+    folder = save_checkpoint(plain, tmp_path / "checkpoint", stage="finetune", seen_ids=[])
+    data = tmp_path / "q.jsonl"
+    rows = [{"id": f"q{k}", "question": f"Is {k} even?", "options": ["yes", "no"]} for k in range(20)]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ("--max-new-tokens", "3", "--batch-size", "1")
+    whole = run(folder, data, *words).stdout.splitlines()
+    assert [json.loads(line)["id"] for line in whole] == [row["id"] for row in rows]
+    out = tmp_path / "a.jsonl"
+    out.write_text("\n".join(whole[:7]) + "\n" + whole[7][:30])  # killed in the midst of a line
+    result = run(folder, data, *words, "--out", str(out))
+    assert "13 answered, 7 were there already" in result.stderr
+    assert out.read_text().splitlines() == whole
+    refused = run(folder, data, *words, "--out", str(out), "--prompt", "QCM-A")
+    assert "got an answer to another question of id 'q0'" in str(refused.exception)
