@@ -49,13 +49,8 @@ def json_records(path: Path) -> Iterator[JsonRecord]:
         If the file is missing, not UTF-8, broken, or holds something else than objects; the message names
         the record.
     """
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=path) from None
-    with file:
-        mark = len(codecs.BOM_UTF8) if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0
-        file.seek(mark)
+    with _opened(path) as file:
+        mark = file.tell()
         window = _Window(file, path, start=mark)
         first = window.next_char()
         if first == "[":
@@ -88,14 +83,8 @@ def json_members(path: Path, names: Collection[str]) -> Iterator[tuple[str, Json
     InputError
         If the file is missing, not UTF-8 or broken, or a wanted member is something else.
     """
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=path) from None
-    with file:
-        mark = len(codecs.BOM_UTF8) if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0
-        file.seek(mark)
-        window = _Window(file, path, start=mark)
+    with _opened(path) as file:
+        window = _Window(file, path, start=file.tell())
         if window.next_char() != "{":
             raise InputError("got no JSON object, allowed is one that holds lists", path=path)
         yield from _from_object(window, names)
@@ -120,6 +109,17 @@ def read_json_record(path: Path, start: int, end: int) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise InputError(f"has changed since it was read: no record at bytes {start} to {end}", path=path)
     return fields
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a file, after its byte-order mark if it has one."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=path) from None
+    if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+        file.seek(0)
+    return file
 
 
 class _Window:
