@@ -1,7 +1,6 @@
 """Good and bad replies of language models."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -121,13 +120,10 @@ def test_ordinary_words_are_no_fault(text: str) -> None:
     assert read_reasoning(f"Question: Why?\n===\nAnswer: {text}")[0].answer == text
 
 
-def test_no_published_reply_of_gpt_4_is_refused() -> None:
-    folder = os.environ.get("LLAVA_BENCH_DIR")
-    if not folder:
-        pytest.skip("LLAVA_BENCH_DIR is not set: it names a folder with LLaVA-Bench's files")
+def test_no_published_reply_of_gpt_4_is_refused(llava_bench_dir: Path) -> None:
     n_read = 0
     for name, field in (("coco2014_val_gpt4_qa_30x3", "output"), ("qa90_gpt4_answer", "text")):
-        for line in (Path(folder) / f"{name}.jsonl").read_text().splitlines():
+        for line in (llava_bench_dir / f"{name}.jsonl").read_text().splitlines():
             row = json.loads(line)
             n_read += len(read_reasoning(f"Question: What?\n===\nAnswer: {row[field]}"))
             if row.get("type") == "detail":

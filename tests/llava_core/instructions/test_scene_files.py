@@ -1,7 +1,6 @@
 """COCO and JSON lines against boxes computed by hand."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,11 +43,8 @@ def test_text_of_a_scene_is_captions_a_blank_line_and_boxes(write_coco: WriteCoc
     assert scene_text(scene, boxes=True, max_boxes=1).splitlines()[3:] == ["bowl: [0.0, 0.0, 1.0, 1.0]"]
 
 
-def test_published_lines_are_written_as_they_stand() -> None:
-    folder = os.environ.get("LLAVA_BENCH_DIR")
-    if not folder:
-        pytest.skip("LLAVA_BENCH_DIR is not set: it names a folder with LLaVA-Bench's files")
-    path = Path(folder) / "caps_boxes_coco2014_val_80.jsonl"
+def test_published_lines_are_written_as_they_stand(llava_bench_dir: Path) -> None:
+    path = llava_bench_dir / "caps_boxes_coco2014_val_80.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     scenes = read_scene_lines(path).scenes
     assert len(scenes) == len(rows) == 80
