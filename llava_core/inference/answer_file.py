@@ -123,7 +123,7 @@ def answer_questions(
         )
         tell(
             [
-                json.dumps(_row(question, text, settings), ensure_ascii=False)
+                json.dumps(answer_row(question, text, settings), ensure_ascii=False)
                 for question, text in zip(chunk, texts, strict=True)
             ]
         )
@@ -138,11 +138,8 @@ def append_lines(path: Path, lines: Sequence[str]) -> None:
         os.fsync(file.fileno())
 
 
-def _from(start: int, total: int, progress: Tick) -> Tick:
-    return lambda done, _: progress(start + done, total)
-
-
-def _row(question: Question, text: str, settings: str) -> dict[str, Any]:
+def answer_row(question: Question, text: str, settings: str) -> dict[str, Any]:
+    """Return what a line of an answer file holds."""
     return {
         "id": question.id,
         "question": question.text,
@@ -150,3 +147,7 @@ def _row(question: Question, text: str, settings: str) -> dict[str, Any]:
         "text": text,
         "settings": settings,
     }
+
+
+def _from(start: int, total: int, progress: Tick) -> Tick:
+    return lambda done, _: progress(start + done, total)

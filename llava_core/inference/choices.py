@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from llava_core.checkpoint import LlavaBundle
 from llava_core.data.example import Example
 from llava_core.data.prompts import PROMPTS
-from llava_core.inference.answer_file import BATCHES_PER_WRITE, Tick
+from llava_core.inference.answer_file import BATCHES_PER_WRITE, Tick, answer_row
 from llava_core.inference.asking import question_turns
 from llava_core.inference.decoding import Decoding
 from llava_core.inference.logprob import option_logprobs
@@ -79,16 +79,12 @@ def answer_choices(
         tell(
             [
                 json.dumps(
-                    {
-                        "id": question.id,
-                        "question": question.text,
-                        "images": list(question.images),
+                    answer_row(question, text, settings)
+                    | {
                         "prompt": bundle.prompt,
-                        "text": text,
                         "parsed": parse_reply(text, example.options, prompt=bundle.prompt),
                         "chosen": int(score.mean.argmax()),
                         "mean_logprob": [round(float(value), 4) for value in score.mean],
-                        "settings": settings,
                     },
                     ensure_ascii=False,
                 )
