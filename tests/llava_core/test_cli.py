@@ -41,7 +41,7 @@ def test_the_verbs_are_frozen_and_each_has_an_example() -> None:
 
 def test_the_benches_are_frozen_and_each_has_an_example() -> None:
     assert [group.name for group in app.registered_groups] == ["bench"]
-    benches = ["scienceqa"]
+    benches = ["scienceqa", "judge", "score"]
     assert [command.name or command.callback.__name__ for command in bench.registered_commands] == benches
     for name in benches:
         shown = CliRunner().invoke(app, ["bench", name, "--help"], env={"COLUMNS": "80"})

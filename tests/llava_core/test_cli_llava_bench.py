@@ -324,7 +324,7 @@ def test_runs_of_a_judge_are_averaged_and_written(files: list[str], tmp_path: Pa
     assert "mean of the 3 runs above" in told
     assert "Intervals are 95 % bootstrap intervals over images." in told
     assert "another wording" in " ".join(told.split())
-    assert max(len(line) for line in told.splitlines()) <= 80
+    assert max(len(line) for line in told.splitlines() if not line.startswith("written: ")) <= 80
     markdown = (tmp_path / "score.md").read_text()
     assert markdown.count("| category | relative |") == 3
     assert "**Published, LLaVA-Bench (In-the-Wild)**" in markdown
