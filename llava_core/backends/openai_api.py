@@ -25,7 +25,8 @@ _BYTES_PER_TOKEN = 4
 """English text; the model's own tokenizer is not at hand."""
 _TOKENS_PER_MESSAGE = 4
 _NO_CREDIT = "insufficient_quota"
-_OUR_FIELDS = ("model", "temperature", "messages")
+_LENGTH, _NEWER_LENGTH = "max_tokens", "max_completion_tokens"
+_OUR_FIELDS = ("model", "temperature", "messages", _LENGTH, _NEWER_LENGTH)
 
 
 class OpenAIBackend:
@@ -77,7 +78,7 @@ class OpenAIBackend:
             api_key=key or "none", base_url=address, max_retries=n_retries, timeout=timeout_s
         )
         self._where = address
-        self._length_field = "max_tokens"
+        self._length_field = _LENGTH
         self._has_answered = False
         self._lock = Lock()
 
@@ -107,10 +108,11 @@ class OpenAIBackend:
 
         problem = ""
         for _ in range(self.n_retries + 1):
+            length_field = self._length_field
             try:
-                reply = self._asked(request)
+                reply = self._asked(request, length_field)
             except openai.APIStatusError as error:
-                return self._refused(request, error)
+                return self._refused(request, error, length_field)
             except openai.APIConnectionError as error:
                 said = "no reply in time" if isinstance(error, openai.APITimeoutError) else "no connection"
                 if not self._has_answered:
@@ -123,10 +125,10 @@ class OpenAIBackend:
             return reply
         return BackendError(f"a broken reply {self.n_retries + 1} times ({problem})")
 
-    def _asked(self, request: Request) -> Reply:
+    def _asked(self, request: Request, length_field: str) -> Reply:
         settings: dict[str, Any] = {
             "temperature": request.temperature,
-            self._length_field: request.max_tokens,
+            length_field: request.max_tokens,
         }
         completion: Any = self._client.chat.completions.create(
             model=self.model,
@@ -153,17 +155,18 @@ class OpenAIBackend:
             reply, n_prompt_tokens=usage.prompt_tokens, n_completion_tokens=usage.completion_tokens
         )
 
-    def _refused(self, request: Request, error: "APIStatusError") -> Reply | BackendError:
+    def _refused(self, request: Request, error: "APIStatusError", sent: str) -> Reply | BackendError:
         """Return why one request was refused, or raise where all will be.
 
         OpenAI's newer models refuse ``max_tokens`` and want ``max_completion_tokens``, which older servers do
-        not know: the second name is taken after the first was refused.
+        not know: the second name is taken after the first was refused. A length that is refused under both
+        is too long for the model.
         """
         status, field = error.status_code, error.param
         said = f"{self._where} refuses with status {status}: {_words(error)}"
-        if status == 400 and field == "max_tokens":
+        if status == 400 and field == _LENGTH and sent == _LENGTH:
             with self._lock:
-                self._length_field = "max_completion_tokens"
+                self._length_field = _NEWER_LENGTH
             return self._reply(request)
         if status == 400 and field in _OUR_FIELDS and "context_length" not in str(error.code):
             raise InputError(said, field=field) from None

@@ -131,6 +131,13 @@ def test_newer_models_call_the_length_by_another_name(chat_server) -> None:
     assert [request.get("max_completion_tokens") for request in server.requests] == [None, 9, 9]
 
 
+def test_a_length_refused_under_both_names_ends_the_run(chat_server) -> None:
+    server = chat_server(lambda _: Fault(status=400, param="max_tokens"))
+    with pytest.raises(InputError, match=r"field max_tokens: .* refuses with status 400"):
+        OpenAIBackend(model="m", endpoint=server.url).reply([REQUEST])
+    assert [request.get("max_completion_tokens") for request in server.requests] == [None, 9]
+
+
 def test_a_server_that_does_not_count(chat_server) -> None:
     server = chat_server(lambda _: Said("Four legs.", finish="length", usage=False))
     backend = OpenAIBackend(model="m", endpoint=server.url)
