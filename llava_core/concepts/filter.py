@@ -30,6 +30,8 @@ PAIRS_FILE = "pairs.parquet"
 CONCEPTS_FILE = "concepts.parquet"
 COVERAGE_FILE = "coverage.svg"
 RECORDS_FILE = "chat.json"
+MARKS = (CONCEPTS_FILE,)
+"""File that tells a folder of ours; ``summary.json`` stands in folders of other commands, too."""
 _FAULTS_TOLD = 20
 
 Steps = Callable[[str], Callable[[int, int], None]]
@@ -95,7 +97,7 @@ def filter_captions(
         If a file, a column, the finder or the place cannot be used, no phrase is frequent enough, or records
         have no image.
     """
-    check_replaceable(out, marks=(SUMMARY_FILE,))
+    check_replaceable(out, marks=MARKS)
     if config.image_names is not None:
         _check_pattern(config.image_names)
     elif config.records:
@@ -248,7 +250,7 @@ def _image(row: dict[str, Any], pattern: str | None) -> str:
 def _check_pattern(pattern: str) -> None:
     try:
         same = pattern.format(row=0, id="a") == pattern.format(row=1, id="b")
-    except (KeyError, ValueError, IndexError):
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         same = True
     if same:
         raise InputError(

@@ -26,8 +26,8 @@ SET_ASIDE = "set_aside.jsonl"
 CACHE = "replies.sqlite"
 SUMMARY = "summary.json"
 PAGE = "samples.html"
-MARKS = (SUMMARY, CACHE)
-"""Files that tell a folder of ours."""
+MARKS = (CACHE, PAGE)
+"""Files that tell a folder of ours; ``summary.json`` stands in folders of other commands, too."""
 SAMPLES_PER_KIND = 8
 
 

@@ -185,6 +185,8 @@ def test_records_are_those_of_stage_1(tsv: Path, tmp_path: Path) -> None:
         (("--records",), "record line 1, field image: got nothing"),
         (("--image-names", "x.jpg"), "field image-names: got 'x.jpg', allowed are {row}"),
         (("--image-names", "{name}.jpg"), "field image-names: got '{name}.jpg'"),
+        (("--image-names", "{row.x}.jpg"), "field image-names: got '{row.x}.jpg'"),
+        (("--image-names", "{row[0]}.jpg"), "field image-names: got '{row[0]}.jpg'"),
         (("--finder", "nltk"), "field finder: got 'nltk', allowed is rules, or spacy:MODEL"),
         (("--min-count", "500"), "phrases stands in 500 captions; lower --min-count"),
         (("--caption-column", "text"), "allowed is a header with 'text'"),
@@ -220,6 +222,16 @@ def test_folders_of_others_are_not_replaced(tsv: Path, tmp_path: Path) -> None:
     (out / "stale.txt").write_text("old")
     filter_captions([tsv], out, TELLING, n_processes=1)
     assert not (out / "stale.txt").exists()
+
+
+def test_a_folder_of_another_command_stays_with_its_paid_replies(tsv: Path, tmp_path: Path) -> None:
+    generated = tmp_path / "instruct"
+    generated.mkdir()
+    (generated / "summary.json").write_text("{}")
+    (generated / "replies.sqlite").write_text("paid")
+    with pytest.raises(InputError, match="not ours to replace"):
+        filter_captions([tsv], generated, TELLING, n_processes=1)
+    assert (generated / "replies.sqlite").read_text() == "paid"
 
 
 def test_coverage_counts_phrases_and_follows_their_order() -> None:

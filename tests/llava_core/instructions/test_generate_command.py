@@ -223,6 +223,18 @@ def test_more_images_later_cost_only_themselves(
     assert list(summary_of(out)["kinds"]) == ["detail"]
 
 
+def test_a_folder_of_another_command_is_left_alone(
+    tmp_path: Path, write_scenes: WriteScenes, chat_server: StartServer
+) -> None:
+    out = tmp_path / "filtered"
+    out.mkdir()
+    (out / "summary.json").write_text("of the filter")
+    result = run(write_scenes(2), chat_server(good_reply), out)
+    assert isinstance(result.exception, InputError)
+    assert "not ours to replace" in str(result.exception)
+    assert (out / "summary.json").read_text() == "of the filter"
+
+
 def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(
     tmp_path: Path, write_scenes: WriteScenes, chat_server: StartServer
 ) -> None:
