@@ -123,6 +123,8 @@ def read_scene_lines(path: Path, *, progress: Progress | None = None) -> SceneSe
             progress(record.end, n_bytes)
     if progress is not None:
         progress(n_bytes, n_bytes)
+    if not scenes:
+        raise InputError("holds no scenes", path=path)
     return SceneSet(scenes=scenes, counted={})
 
 

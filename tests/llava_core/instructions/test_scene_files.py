@@ -171,6 +171,14 @@ def test_faults_of_lines_are_named(tmp_path: Path, row: dict[str, Any], problem:
     assert problem in str(caught.value)
 
 
+@pytest.mark.parametrize(("name", "content"), [("s.json", "[]"), ("s.jsonl", "\n")])
+def test_a_file_without_scenes_is_told(tmp_path: Path, name: str, content: str) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(InputError, match="holds no "):
+        read_scene_lines(path)
+
+
 def test_boxes_added_in_any_order_come_back_with_their_scene() -> None:
     scenes = Scenes()
     for n in range(3):
