@@ -35,11 +35,10 @@ def root_verb(question: str) -> str | None:
     verbs = verb_forms()
     if verbs.get(words[0]) == words[0] and words[0] not in closed_class("auxiliary", "have"):
         return words[0]
-    helping = closed_class("auxiliary", "be", "have")
-    start = next((place for place, word in enumerate(words) if word in helping), len(words))
-    before = next((at for at in _verbs(words, 1, start) if _is_finite(words, at)), None)
-    if before is not None and (start == len(words) or words[0] in ("what", "who", "which")):
-        return verbs[words[before]]
+    finite = _finite_place(words)
+    if finite is not None:
+        return verbs[words[finite]]
+    start = _helping_place(words)
     if start == len(words):
         return None
     if words[start] in closed_class("auxiliary"):
@@ -59,9 +58,12 @@ def nouns(question: str) -> list[str]:
     --------
     >>> nouns("How many dogs are playing on the sandy beach?")
     ['dog', 'beach']
+    >>> nouns("How many people stand near the bus?")
+    ['person', 'bus']
     """
     words = _words(question)
-    verb = _verb_place(words)
+    finite = _finite_place(words)
+    verb = _verb_place(words) if finite is None else finite
     found: list[str] = []
     place = 0
     while place < len(words):
@@ -82,6 +84,20 @@ def nouns(question: str) -> list[str]:
 
 def _words(question: str) -> list[str]:
     return _WORD.findall(question.lower().replace("\u2019", "'"))
+
+
+def _helping_place(words: list[str]) -> int:
+    """Return where *do*, *can*, *is* or *have* stands; the number of words where none does."""
+    helping = closed_class("auxiliary", "be", "have")
+    return next((place for place, word in enumerate(words) if word in helping), len(words))
+
+
+def _finite_place(words: list[str]) -> int | None:
+    """Return where a verb stands that needs no other: *who wears*, *how many people sit*."""
+    start = _helping_place(words)
+    if start < len(words) and words[0] not in ("what", "who", "which"):
+        return None
+    return next((at for at in _verbs(words, 1, start) if _is_finite(words, at)), None)
 
 
 def _verbs(words: list[str], start: int, end: int) -> Iterator[int]:
