@@ -139,6 +139,8 @@ def write_records(
                     SetAside(kind=kind.name, scene=scene, problem=problem, texts=outcome.texts),
                 )
                 _write_line(lines, each, scene, outcome)
+            elif outcome.texts:  # malformed, and the budget did not cover another try
+                _write_line(lines, each, scene, outcome)
         lines.close()
         unfinished.replace(out / SET_ASIDE)
     for name in KINDS:

@@ -223,6 +223,22 @@ def test_more_images_later_cost_only_themselves(
     assert list(summary_of(out)["kinds"]) == ["detail"]
 
 
+def test_a_malformed_reply_is_told_though_the_budget_covers_no_further_try(
+    tmp_path: Path, write_scenes: WriteScenes, chat_server: StartServer
+) -> None:
+    server, scenes, out = chat_server(lambda _: "No format at all."), write_scenes(1), tmp_path / "out"
+    words = ("--kinds", "conversation", "--max-tokens", "900", "--concurrency", "1")
+    result = run(scenes, server, out, *words, "--budget-tokens", "2500")
+    assert result.exit_code == 0, result.output
+    assert len(server.requests) < 3
+    [row] = set_aside(out)
+    assert row["why"] == "unasked"
+    assert row["texts"] == ["No format at all."] * len(server.requests)
+    run(scenes, server, out, *words)
+    assert [row["why"] for row in set_aside(out)] == ["malformed"]
+    assert len(server.requests) == 3
+
+
 def test_a_folder_of_another_command_is_left_alone(
     tmp_path: Path, write_scenes: WriteScenes, chat_server: StartServer
 ) -> None:
