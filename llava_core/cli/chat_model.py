@@ -94,7 +94,9 @@ def tell_estimate(
     missing = [request for request in requests if cache.get(backend, request) is None]
     ahead, spent = estimate(backend, missing), cache.spent
     lines = [f"{len(requests):,} requests to {backend.name}"]
-    if spent.n_requests:
+    if spent.n_requests and not requests:
+        lines.append(f"spent so far: {spent.n_tokens:,} tokens{_money(spent, budget)}")
+    elif spent.n_requests:
         lines.append(
             f"{len(requests) - len(missing):,} of them are answered already; spent so far: "
             f"{spent.n_tokens:,} tokens{_money(spent, budget)}"

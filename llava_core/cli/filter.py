@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from llava_core.cli.terminal import Seed, Tick, app, bar, done
+from llava_core.cli.terminal import Seed, Tick, app, bar, done, resumable
 
 Column = Annotated[str | None, typer.Option(help="Column or field of it; taken where there is one.")]
 
@@ -107,7 +107,7 @@ def filter_(
         records=records,
         image_names=image_names,
     )
-    with _bars() as steps:
+    with resumable(), _bars() as steps:
         told = filter_captions(captions, out, config, n_processes=processes, steps=steps)
     typer.echo(
         f"{told['n_kept']} of {told['n_captions']} captions ({told['kept_frac']:.1%}) cover all "

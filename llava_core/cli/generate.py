@@ -24,7 +24,7 @@ from llava_core.cli.chat_model import (
     open_budget,
     tell_estimate,
 )
-from llava_core.cli.terminal import Device, Dtype, Seed, app, bar
+from llava_core.cli.terminal import Device, Dtype, Seed, app, bar, resumable
 from llava_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -106,24 +106,20 @@ def generate(
         tell_estimate(backend, requests, cache, budget)
         if dry_run:
             return
-        try:
-            with bar("ask") as tick:
-                outcomes = ask_all(
-                    backend,
-                    requests,
-                    read_reply,
-                    cache=cache,
-                    budget=budget,
-                    n_tries=tries,
-                    concurrency=concurrency,
-                    progress=tick,
-                )
-                results = write.write_records(
-                    out, wanted, outcomes, scenes=found.scenes, prompts=prompted, seed=seed
-                )
-        except KeyboardInterrupt:
-            typer.echo("stopped; the same command goes on from here", err=True)
-            raise
+        with resumable(), bar("ask") as tick:
+            outcomes = ask_all(
+                backend,
+                requests,
+                read_reply,
+                cache=cache,
+                budget=budget,
+                n_tries=tries,
+                concurrency=concurrency,
+                progress=tick,
+            )
+            results = write.write_records(
+                out, wanted, outcomes, scenes=found.scenes, prompts=prompted, seed=seed
+            )
         spent = cache.spent
     summary: dict[str, Any] = {
         "schema": 1,

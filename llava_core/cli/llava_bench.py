@@ -20,7 +20,7 @@ from llava_core.cli.chat_model import (
     open_budget,
     tell_estimate,
 )
-from llava_core.cli.terminal import Device, Dtype, Limit, Seed, bar, bench, done
+from llava_core.cli.terminal import Device, Dtype, Limit, Seed, bar, bench, done, resumable
 from llava_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def judge(
     plan = plan_run(backend, compared, out, swap=swap, limit=limit)
     with ReplyCache(out.with_suffix(CACHE_SUFFIX)) as cache:
         tell_estimate(backend, [task.request for task in plan.left], cache, budget)
-        with bar("judge", hidden=not plan.left) as tick:
+        with resumable(), bar("judge", hidden=not plan.left) as tick:
             tally = run_judge(
                 backend, plan, cache=cache, budget=budget, concurrency=concurrency, progress=tick
             )

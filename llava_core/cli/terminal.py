@@ -53,6 +53,16 @@ def bar(title: str, *, hidden: bool = False) -> Iterator[Tick]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Say on Ctrl-C that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on from here", err=True)
+        raise
+
+
 def read_data(data: Path, *, hidden: bool = False) -> "Dataset":
     """Read a data set; progress is shown once there is some, so that an error stays one line."""
     from llava_core.data.load import load_dataset
