@@ -1,7 +1,7 @@
 """A model with all that is needed to run it, as one object."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -19,7 +19,7 @@ from llava_core.data.conversation import IMAGE_TOKEN
 from llava_core.data.template import Template
 from llava_core.errors import InputError
 from llava_core.model.llava import LlavaModel
-from llava_core.model.projector import LinearProjector
+from llava_core.model.projector import LinearProjector, build_projector
 
 ImageProcessor: TypeAlias = "CLIPImageProcessorPil | LlavaImageProcessorPil"
 
@@ -102,6 +102,63 @@ def build_bundle(
     )
 
 
+def connect(
+    bundle: LlavaBundle,
+    projector: str,
+    *,
+    settings: Mapping[str, int] | None = None,
+    vision_layer: int | None = None,
+    seed: int = 0,
+) -> LlavaBundle:
+    """Return the bundle with its tower and language model connected in another way, untrained.
+
+    Parameters
+    ----------
+    bundle : LlavaBundle
+        Given up: its parts belong to what is returned.
+    projector : str
+        Kind, of `llava_core.model.projector.PROJECTORS`.
+    settings : mapping of str to int, optional
+        Of the kind.
+    vision_layer : int, optional
+        Hidden state of the tower that is read; as before if not given.
+    seed : int
+        Of the projector.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind, setting or layer, or the kind does not fit the parts.
+    """
+    old = bundle.model
+    layer = old.vision_layer if vision_layer is None else vision_layer
+    n_states = old.vision_tower.config.num_hidden_layers + 1
+    if not -n_states <= layer < n_states:
+        raise InputError(f"got {layer}, allowed is {-n_states} to {n_states - 1}", field="vision_layer")
+    weight = old.llm.get_input_embeddings().weight
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            fresh = build_projector(
+                projector,
+                old.vision_tower.config.hidden_size,
+                old.llm.config.hidden_size,
+                n_llm_layers=old.llm.config.num_hidden_layers,
+                settings=settings,
+            )
+        model = LlavaModel(
+            old.vision_tower,
+            fresh.to(weight.device, weight.dtype).requires_grad_(False),
+            old.llm,
+            image_token_id=old.image_token_id,
+            vision_layer=layer,
+            keep_cls=old.keep_cls,
+        )
+    except ValueError as error:
+        raise InputError(str(error), field="projector") from None
+    return replace(bundle, model=model.eval())
+
+
 def attach_clip(bundle: LlavaBundle, clip: CLIPModel, tokenizer: PreTrainedTokenizerFast) -> LlavaBundle:
     """Return the bundle with text tower and projections of a CLIP whose vision model is the bundle's own.
 
@@ -110,8 +167,6 @@ def attach_clip(bundle: LlavaBundle, clip: CLIPModel, tokenizer: PreTrainedToken
     InputError
         If it is another vision model.
     """
-    from dataclasses import replace
-
     own, other = (module.state_dict() for module in (bundle.model.vision_tower, clip.vision_model))
     same = own.keys() == other.keys() and all(
         tensor.shape == other[name].shape

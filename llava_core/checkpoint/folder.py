@@ -1,11 +1,12 @@
 """Our own checkpoint folder: the Hugging Face layout of LLaVA, and what we know beyond it [edge].
 
-Stock ``LlavaForConditionalGeneration`` and ``AutoProcessor`` load it as it is. The folder holds::
+Stock ``LlavaForConditionalGeneration`` and ``AutoProcessor`` load it as it is, unless the parts are connected
+as no stock class can hold: see `llava_core.checkpoint.own`. The folder holds::
 
     config.json               stock configuration
     model.safetensors         weights under stock names; in shards with an index where they are large
     tokenizer.json, processor_config.json, chat_template.jinja, generation_config.json ...   stock as well
-    llava_core.json           schema version, stage, projector kind, template
+    llava_core.json           schema version, stage, projector kind and settings, template, prompt
     clip.safetensors, clip_config.json   the rest of CLIP, where it is at hand: text tower, projections
     clip_tokenizer/           CLIP's tokenizer, where it is another one
     seen_ids.json             id of every example that any training stage saw
@@ -35,13 +36,15 @@ from transformers import (
 
 from llava_core.checkpoint.bundle import LlavaBundle
 from llava_core.checkpoint.chat_template import chat_template
+from llava_core.checkpoint.own import fits_stock, save_own
 from llava_core.checkpoint.sources import quiet
 from llava_core.checkpoint.stock import stock_config, stock_weights
 from llava_core.data.conversation import IMAGE_TOKEN
 from llava_core.data.template import Template
 from llava_core.errors import InputError
 from llava_core.folders import check_replaceable
-from llava_core.model.projector import projector_kind
+from llava_core.model.llava import hf_names
+from llava_core.model.projector import projector_kind, projector_settings
 
 SCHEMA_VERSION = 2
 OURS = "llava_core.json"
@@ -88,7 +91,11 @@ def save_checkpoint(
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     try:
-        _save_stock(bundle, draft, dtype)
+        is_stock = fits_stock(bundle.model)
+        if is_stock:
+            _save_stock(bundle, draft, dtype)
+        else:
+            save_own(bundle, draft, _on_disk(hf_names(bundle.model), dtype))
         if bundle.clip is not None:
             save_file(_on_disk(_clip_rest(bundle.clip), dtype), draft / "clip.safetensors")
             _write_json(draft / "clip_config.json", bundle.clip.config.to_dict())
@@ -101,6 +108,8 @@ def save_checkpoint(
             "template": asdict(bundle.template),
             "prompt": bundle.prompt,
         }
+        if not is_stock:
+            about |= {"stock": False, "projector_settings": projector_settings(bundle.model.projector)}
         _write_json(draft / OURS, about)
         _write_json(draft / "seen_ids.json", sorted(set(seen_ids)))
         _write_json(draft / "training.json", dict(bundle.meta))

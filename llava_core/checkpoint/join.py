@@ -87,7 +87,10 @@ def join_models(
         torch.manual_seed(seed)
         try:
             fresh = build_projector(
-                projector, whole.config.vision_config.hidden_size, language.config.hidden_size
+                projector,
+                whole.config.vision_config.hidden_size,
+                language.config.hidden_size,
+                n_llm_layers=language.config.num_hidden_layers,
             ).to(dtype)
         except ValueError as error:
             raise InputError(str(error), field="projector") from None

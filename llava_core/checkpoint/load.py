@@ -31,6 +31,7 @@ from llava_core.checkpoint.folder import (
     verify_checkpoint,
 )
 from llava_core.checkpoint.original import load_original
+from llava_core.checkpoint.own import load_own
 from llava_core.checkpoint.quantize import Quantize, quantization
 from llava_core.checkpoint.sources import (
     find_folder,
@@ -44,6 +45,7 @@ from llava_core.data.conversation import IMAGE_TOKEN
 from llava_core.data.prompts import find_prompt
 from llava_core.data.template import TEMPLATES
 from llava_core.errors import InputError
+from llava_core.model.projector import STOCK_PROJECTORS
 
 Layout = Literal["ours", "hugging_face", "original"]
 
@@ -184,6 +186,20 @@ def _files_hash(files: Mapping[str, Any]) -> str:
 def _load_stock(
     folder: Path, *, device: torch.device, dtype: torch.dtype, template: str, quantize: Quantize | None
 ) -> LlavaBundle:
+    about = read_about(folder) if (folder / OURS).is_file() else {}
+    if not about.get("stock", True):
+        if quantize:
+            raise InputError(
+                f"got projector {about['projector']!r}, allowed are {', '.join(STOCK_PROJECTORS)}",
+                path=folder,
+                field="quantize",
+            )
+        return LlavaBundle(
+            model=load_own(folder, about, device=device, dtype=dtype),
+            tokenizer=read_tokenizer(folder),
+            image_processor=read_image_processor(folder),
+            template=_template(template),
+        )
     told = read_config(folder)
     try:
         config = LlavaConfig.from_dict(told)
@@ -207,7 +223,6 @@ def _load_stock(
         config=config,
         **quantization(quantize, device=device, dtype=dtype),
     )
-    about = read_about(folder) if (folder / OURS).is_file() else {}
     if quantize is None:
         stock.to(device)
     return LlavaBundle(

@@ -32,7 +32,7 @@ from llava_core.checkpoint.sources import (
 from llava_core.data.template import Template
 from llava_core.errors import InputError
 from llava_core.model.llava import LlavaModel
-from llava_core.model.projector import PROJECTORS, build_projector
+from llava_core.model.projector import STOCK_PROJECTORS, build_projector
 
 _LAYERS = {"weight": "linear_1.weight", "bias": "linear_1.bias"} | {
     f"{index}.{kind}": f"linear_{layer}.{kind}"
@@ -142,7 +142,7 @@ def projector_file_kind(file: Path) -> str:
 
 def _check(config: dict[str, Any], folder: Path) -> None:
     allowed: dict[str, tuple[Any, ...]] = {
-        "mm_projector_type": (None, *PROJECTORS),
+        "mm_projector_type": (None, *STOCK_PROJECTORS),
         "mm_use_im_start_end": (None, False),
         "image_aspect_ratio": (None, "square", "pad"),
         "mm_vision_select_feature": (None, "patch", "cls_patch"),

@@ -77,7 +77,7 @@ def check_config(config: LlavaConfig, *, path: Any = None) -> None:
 
 
 def stock_config(model: LlavaModel) -> LlavaConfig:
-    """Return the configuration with which the stock class is our model."""
+    """Return the configuration with which the stock class is our model, as far as it can be."""
     tied = bool(model.llm.config.tie_word_embeddings)
     return LlavaConfig(
         vision_config=model.vision_tower.config,

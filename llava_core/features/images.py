@@ -28,7 +28,7 @@ class Shown:
     row_of: dict[Path, int]
     """Row of each image file; a file that several questions show has one."""
     features: Tensor
-    """(images, n_image_tokens, dim_vision) on the model's device."""
+    """(images, n_patches, dim_vision) on the model's device."""
     blocks: dict[str, NDArray[np.float32]]
     """Block to rows (images, ...)."""
 
@@ -140,7 +140,7 @@ def feature_bytes(bundle: LlavaBundle) -> int:
 def _no_features(bundle: LlavaBundle) -> Tensor:
     weight = bundle.model.vision_tower.embeddings.patch_embedding.weight
     width = bundle.model.vision_tower.config.hidden_size
-    return torch.empty(0, bundle.n_image_tokens, width, dtype=weight.dtype, device=weight.device)
+    return torch.empty(0, bundle.model.n_patches, width, dtype=weight.dtype, device=weight.device)
 
 
 def _dims(bundle: LlavaBundle, align: nn.Module | None) -> dict[str, int]:

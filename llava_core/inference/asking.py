@@ -20,7 +20,7 @@ from llava_core.data.prompts import PROMPTS, prompted_turns
 from llava_core.errors import InputError
 
 Vision = Callable[[Sequence[Any]], Tensor]
-"""Gives patch features (images, n_image_tokens, dim_vision) of images, on the model's device."""
+"""Gives patch features (images, n_patches, dim_vision) of images, on the model's device."""
 BATCH_SIZE = 48
 BATCH_BYTES = 8 << 30
 

@@ -23,6 +23,7 @@ from llava_core.errors import InputError
 from llava_core.inference.asking import BATCH_SIZE, Vision, left_padded, question_turns
 from llava_core.inference.decoding import Decoding, EndOfSpan, generation_config, logits_processors
 from llava_core.inference.image_source import ImageSource, open_image
+from llava_core.model.cross_attention import SIGHT, seeing
 
 _HALF_A_CHARACTER = "\ufffd"
 
@@ -195,17 +196,19 @@ def _decode(
         pad_token_id=bundle.pad_token_id,
         stops=stops,
     )
-    written: Tensor = model.llm.generate(
-        inputs_embeds=model.embed(ids, features),
-        attention_mask=mask,
-        generation_config=config,
-        logits_processor=logits_processors(decoding, prompts),
-        stopping_criteria=StoppingCriteriaList(
-            [EndOfSpan([n - min(n_reserved, n // 2) for n in left]), _Closed(closed)]
-        ),
-        tokenizer=tokenizer,
-        streamer=streamer,
-    )
+    shown = model.inputs(ids, features, attention_mask=mask)
+    with seeing(model.llm, shown.get(SIGHT)):
+        written: Tensor = model.llm.generate(
+            inputs_embeds=shown["inputs_embeds"],
+            attention_mask=mask,
+            generation_config=config,
+            logits_processor=logits_processors(decoding, prompts),
+            stopping_criteria=StoppingCriteriaList(
+                [EndOfSpan([n - min(n_reserved, n // 2) for n in left]), _Closed(closed)]
+            ),
+            tokenizer=tokenizer,
+            streamer=streamer,
+        )
     return written
 
 

@@ -29,6 +29,7 @@ from llava_core.inference.asking import (
     question_batches,
     run_batches,
 )
+from llava_core.model.cross_attention import SIGHT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -146,8 +147,9 @@ def score_batch(
     from_prompt = bool(layers) and min(map(len, options)) == 1
 
     cache = DynamicCache()
+    shown = model.inputs(ids, vision(images) if images else None, attention_mask=mask)
     prompt = model.llm.model(
-        inputs_embeds=model.embed(ids, vision(images) if images else None),
+        **shown,
         attention_mask=mask,
         position_ids=(mask.cumsum(1) - 1).clamp(min=0),
         past_key_values=cache,
@@ -158,6 +160,7 @@ def score_batch(
     # An option's last token, as a rule the stop token, is predicted and never read.
     read = option_mask.clone()
     read[at, lengths - 1] = 0
+    still = {SIGHT: shown[SIGHT].continued(option_ids.shape[1], owner)} if SIGHT in shown else {}
     output = model.llm.model(
         inputs_embeds=model.llm.get_input_embeddings()(option_ids),
         attention_mask=torch.cat([mask[owner], read], 1),
@@ -165,6 +168,7 @@ def score_batch(
         past_key_values=cache,
         use_cache=True,
         output_hidden_states=bool(layers),
+        **still,
     )
     states = torch.cat([prompt.last_hidden_state[:, -1][owner][:, None], output.last_hidden_state[:, :-1]], 1)
     logprob = model.llm.lm_head(states).float().log_softmax(-1)

@@ -16,6 +16,7 @@ from llava_core.checkpoint.load import layout_of
 from llava_core.checkpoint.sources import find_folder
 from llava_core.data.template import Template
 from llava_core.errors import InputError
+from llava_core.model.projector import STOCK_PROJECTORS
 
 
 def servable_folder(source: str | Path) -> Path:
@@ -33,7 +34,15 @@ def servable_folder(source: str | Path) -> Path:
         raise InputError("got the original layout, convert it first: llava convert", path=folder)
     if layout == "ours":
         verify_checkpoint(folder)
-        template = Template(**read_about(folder)["template"])
+        about = read_about(folder)
+        if not about.get("stock", True):
+            raise InputError(
+                f"got projector {about['projector']!r}, which transformers' server has not; "
+                f"allowed are {', '.join(STOCK_PROJECTORS)}",
+                path=folder,
+                field="projector",
+            )
+        template = Template(**about["template"])
         if template.stop_text:
             raise InputError(
                 f"got template {template.name!r}, whose answers end at {template.stop_text!r}; "

@@ -3,8 +3,10 @@
 Source: LLaVA's ``llava_arch.py`` and Hugging Face's ``modeling_llava``. Patches are a hidden state of the
 tower, by default -2, that is the output of its last layer but one without the final layer norm, with CLS
 dropped. The ids hold one image token per patch already; the forward pass overwrites their embeddings.
-Parameter names are those of the stock ``LlavaForConditionalGeneration`` (see `hf_names`). Left out: image
-newlines and tiles (LLaVA 1.6).
+Parameter names are those of the stock ``LlavaForConditionalGeneration`` (see `hf_names`). Two more ways to
+connect the parts are projector kinds like the others: queries, which give another number of image tokens, and
+gated cross-attention, which gives none but lets the language model's layers look at the patches. Left out:
+image newlines and tiles (LLaVA 1.6).
 """
 
 from typing import Any, cast
@@ -14,7 +16,9 @@ from torch import Tensor, nn
 from transformers import CLIPVisionModel, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from llava_core.model.cross_attention import SIGHT, GatedCrossAttention, images_seen, let_see, sight_of
 from llava_core.model.packing import pack_arguments
+from llava_core.model.projector import n_tokens_of
 
 VISION_LAYER = -2
 """Hidden state of the tower that LLaVA reads; 0 would be the embeddings."""
@@ -56,6 +60,13 @@ class LlavaModel(nn.Module):
         self.image_token_id = image_token_id
         self.vision_layer = vision_layer
         self.keep_cls = keep_cls
+        if isinstance(projector, GatedCrossAttention):
+            n_layers = len(llm.model.layers)
+            if projector.n_llm_layers != n_layers:
+                raise ValueError(
+                    f"got cross-attention for {projector.n_llm_layers} layers, the language model has {n_layers}"
+                )
+            let_see(llm)
 
     def train(self, mode: bool = True) -> "LlavaModel":
         """Switch mode; the tower stays in evaluation mode."""
@@ -64,10 +75,15 @@ class LlavaModel(nn.Module):
         return self
 
     @property
-    def n_image_tokens(self) -> int:
-        """Image tokens per image: one per patch, and one for CLS where it is kept."""
+    def n_patches(self) -> int:
+        """Patches per image that are read off the tower, and one for CLS where it is kept."""
         config = self.vision_tower.config
         return int((config.image_size // config.patch_size) ** 2) + self.keep_cls
+
+    @property
+    def n_image_tokens(self) -> int:
+        """Image tokens per image in the ids: one per patch, but for the kinds that read patches otherwise."""
+        return n_tokens_of(self.projector, self.n_patches)
 
     @property
     def device(self) -> torch.device:
@@ -86,7 +102,7 @@ class LlavaModel(nn.Module):
         Returns
         -------
         Tensor
-            (images, n_image_tokens, dim_vision)
+            (images, n_patches, dim_vision)
         """
         hidden = self._read_layer(pixel_values)
         return hidden if self.keep_cls else hidden[:, 1:]
@@ -128,8 +144,39 @@ class LlavaModel(nn.Module):
         return cast(Tensor, hidden)
 
     def project(self, features: Tensor) -> Tensor:
-        """Return patches in the embedding space of the language model."""
+        """Return what the language model reads or looks at of the patches, in its width."""
         return cast(Tensor, self.projector(features))
+
+    def inputs(
+        self,
+        input_ids: Tensor,
+        vision_features: Tensor | None,
+        *,
+        attention_mask: Tensor | None = None,
+        lengths: tuple[int, ...] | None = None,
+    ) -> dict[str, Any]:
+        """Return what the decoder of the language model is called with, in place of ids.
+
+        ``inputs_embeds``, and with gated cross-attention a `llava_core.model.cross_attention.Sight` of the
+        images. Parameters are those of `forward`; the mask may have its padding on either side.
+
+        Raises
+        ------
+        ValueError
+            If image tokens and images do not fit.
+        """
+        if not isinstance(self.projector, GatedCrossAttention):
+            return {"inputs_embeds": self.embed(input_ids, vision_features)}
+        is_tag = input_ids == self.image_token_id
+        n_tags, n_images = int(is_tag.sum()), 0 if vision_features is None else len(vision_features)
+        if n_tags != n_images:
+            raise ValueError(f"got {n_tags} image tokens in input_ids and {n_images} images; each needs one")
+        embeddings = self.llm.get_input_embeddings()(input_ids)
+        if vision_features is None:
+            return {"inputs_embeds": embeddings}
+        seen = images_seen(is_tag, is_token=attention_mask, lengths=lengths)
+        keys = self.project(vision_features)
+        return {"inputs_embeds": embeddings, SIGHT: sight_of(self.projector, keys, seen)}
 
     def embed(
         self,
@@ -146,15 +193,15 @@ class LlavaModel(nn.Module):
         embeddings = self.llm.get_input_embeddings()(input_ids)
         is_patch: Tensor = input_ids == self.image_token_id
         n_tokens = int(is_patch.sum())
-        n_patches = 0 if vision_features is None else vision_features.shape[0] * vision_features.shape[1]
+        patches = None if vision_features is None else self.project(vision_features).to(embeddings.dtype)
+        n_patches = 0 if patches is None else patches.shape[0] * patches.shape[1]
         if n_tokens != n_patches:
             raise ValueError(
                 f"got {n_tokens} image tokens in input_ids and {n_patches} image patches; "
                 "each patch needs exactly one token"
             )
-        if vision_features is None:
+        if patches is None:
             return cast(Tensor, embeddings)
-        patches = self.project(vision_features).to(embeddings.dtype)
         return cast(Tensor, embeddings.masked_scatter(is_patch[..., None], patches))
 
     def forward(
@@ -181,7 +228,7 @@ class LlavaModel(nn.Module):
             ``loss`` and no ``logits``: the vocabulary head runs on supervised positions only, which is a
             tenth to a quarter of a step.
         vision_features : Tensor, optional
-            (images, n_image_tokens, dim_vision) from `vision_features`, in reading order of the rows. Of no
+            (images, n_patches, dim_vision) from `vision_features`, in reading order of the rows. Of no
             image at all (0, ...) keeps the projector in the graph, which data-parallel training needs.
         lengths : tuple of int, optional
             The one row is packed: lengths of the conversations in it. Needs
@@ -207,7 +254,7 @@ class LlavaModel(nn.Module):
         if lengths is not None:
             arguments |= pack_arguments(lengths, input_ids.device)
         output = self.llm.model(
-            inputs_embeds=self.embed(input_ids, vision_features),
+            **self.inputs(input_ids, vision_features, attention_mask=attention_mask, lengths=lengths),
             output_hidden_states=output_hidden_states,
             use_cache=False,
             **arguments,
@@ -228,7 +275,8 @@ def hf_names(model: LlavaModel) -> dict[str, Tensor]:
     """Return the weights under the names of the stock ``LlavaForConditionalGeneration``.
 
     Tied copies are left out. The stock projector has a second linear layer, the identity for a linear
-    projector; it is not stored.
+    projector; it is not stored. Queries and gated cross-attention, which the stock class has not, stand in
+    the projector's place.
     """
     names: dict[str, Tensor] = {}
     for name, tensor in model.vision_tower.state_dict().items():

@@ -1,9 +1,10 @@
-"""From image patches to the language model's embedding space: linear, two-layer MLP, or identity.
+"""What connects the vision tower to the language model: the kinds by name, and how a fresh one starts.
 
-The matrix of the paper (section 4.1) and the MLP of LLaVA 1.5 (linear, GELU, linear); all layers have a bias.
-Layers are named as in the stock ``LlavaForConditionalGeneration``. The linear projector can start from
+The matrix of the paper (section 4.1) and the MLP of LLaVA 1.5 (linear, GELU, linear), both with biases and
+named as in the stock ``LlavaForConditionalGeneration``; identity; BLIP-2's queries and Flamingo's gated
+cross-attention have modules of their own, and no stock class holds them. The linear projector can start from
 statistics: projected patches have zero mean and the spread of the language model's own token embeddings, so
-that a frozen language model is not flooded in the first steps. Left out: deeper MLPs and resamplers.
+that a frozen language model is not flooded in the first steps. Left out: deeper MLPs.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +12,9 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+
+from llava_core.model.cross_attention import GatedCrossAttention
+from llava_core.model.query_projector import QueryProjector
 
 
 class LinearProjector(nn.Module):
@@ -54,30 +58,70 @@ class IdentityProjector(nn.Module):
         return features
 
 
-PROJECTORS: Mapping[str, Callable[[int, int], nn.Module]] = {
+PROJECTORS: Mapping[str, Callable[..., nn.Module]] = {
     "linear": LinearProjector,
     "mlp2x_gelu": MlpProjector,
     "identity": IdentityProjector,
+    "query": QueryProjector,
+    "gated_cross_attention": GatedCrossAttention,
 }
-"""Projector kinds, by the names of LLaVA's ``mm_projector_type``."""
+"""Projector kinds, where LLaVA has them by the names of its ``mm_projector_type``."""
+
+STOCK_PROJECTORS = ("linear", "mlp2x_gelu", "identity")
+"""Kinds that LLaVA has, and that the stock ``LlavaForConditionalGeneration`` can hold."""
 
 
-def build_projector(kind: str, dim_vision: int, dim_llm: int) -> nn.Module:
+def build_projector(
+    kind: str,
+    dim_vision: int,
+    dim_llm: int,
+    *,
+    n_llm_layers: int | None = None,
+    settings: Mapping[str, int] | None = None,
+) -> nn.Module:
     """Return a fresh projector of a kind.
+
+    Parameters
+    ----------
+    kind : str
+        Key of `PROJECTORS`.
+    dim_vision, dim_llm : int
+    n_llm_layers : int, optional
+        Layers of the language model, which gated cross-attention needs.
+    settings : mapping of str to int, optional
+        Of the kind, as `projector_settings` tells them; the defaults of the kind where not given.
 
     Raises
     ------
     ValueError
-        If there is no such kind, or the identity does not fit the dimensions.
+        If there is no such kind, it has no such settings, or the identity does not fit the dimensions.
     """
     if kind not in PROJECTORS:
         raise ValueError(f"got projector {kind!r}, allowed are {', '.join(PROJECTORS)}")
-    return PROJECTORS[kind](dim_vision, dim_llm)
+    wanted = dict(settings or {})
+    if kind == "gated_cross_attention" and n_llm_layers is not None:
+        wanted.setdefault("n_llm_layers", n_llm_layers)
+    try:
+        return PROJECTORS[kind](dim_vision, dim_llm, **wanted)
+    except TypeError:
+        raise ValueError(f"got settings {sorted(wanted)}, which projector {kind!r} does not take") from None
 
 
 def projector_kind(projector: nn.Module) -> str:
     """Return the name of a projector's kind."""
     return next(name for name, kind in PROJECTORS.items() if type(projector) is kind)
+
+
+def projector_settings(projector: nn.Module) -> dict[str, int]:
+    """Return what `build_projector` needs beside kind and dimensions to build one of the same shape."""
+    return projector.settings if isinstance(projector, QueryProjector | GatedCrossAttention) else {}
+
+
+def n_tokens_of(projector: nn.Module, n_patches: int) -> int:
+    """Return the image tokens of an image in the sequence: of gated cross-attention only the tag."""
+    if isinstance(projector, QueryProjector):
+        return projector.n_queries
+    return 1 if isinstance(projector, GatedCrossAttention) else n_patches
 
 
 def initialise(
@@ -90,7 +134,9 @@ def initialise(
     """Set a fresh projector; a linear one so that projected patches have the embeddings' mean and spread.
 
     Standardisation of the patch features is folded into the weights, so the projector stays one linear layer.
-    An MLP starts from torch's own values, as in LLaVA 1.5.
+    An MLP starts from torch's own values, as in LLaVA 1.5. Queries and gated cross-attention standardise the
+    patches the same way in their first layer; what the queries give has the embeddings' spread, the gates are
+    closed.
 
     Parameters
     ----------
@@ -102,16 +148,41 @@ def initialise(
         Token embeddings of the language model.
     generator : torch.Generator
     """
-    if not isinstance(projector, LinearProjector):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(generator.initial_seed())
+    if isinstance(projector, LinearProjector):
+        _standardise(projector.linear_1, features, _spread(embeddings), generator=generator)
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator.initial_seed())
+        if not isinstance(projector, QueryProjector | GatedCrossAttention):
             for layer in projector.children():
                 cast(nn.Linear, layer).reset_parameters()
-        return
-    linear = projector.linear_1
+            return
+        linear = projector.linear_1
+        fresh = build_projector(
+            projector_kind(projector),
+            linear.in_features,
+            linear.out_features,
+            settings=projector_settings(projector),
+        )
+    projector.load_state_dict(fresh.state_dict())
+    _standardise(linear, features, torch.ones(()), generator=generator)
+    if isinstance(projector, QueryProjector):
+        out = projector.linear_2
+        with torch.no_grad():
+            scale = _spread(embeddings) / out.in_features**0.5
+            out.weight.copy_(torch.randn(out.weight.shape, generator=generator) * scale)
+            out.bias.zero_()
+
+
+def _spread(embeddings: Tensor) -> Tensor:
+    return embeddings.detach().float().std()
+
+
+def _standardise(linear: nn.Linear, features: Tensor, spread: Tensor, *, generator: torch.Generator) -> None:
+    """Set a linear layer so that what it makes of the features has zero mean and this spread."""
     flat = features.detach().reshape(-1, features.shape[-1]).float()
     mean, std = flat.mean(0), flat.std(0).clamp_min(1e-4)
-    scale = embeddings.detach().float().std() / flat.shape[-1] ** 0.5
+    scale = spread / flat.shape[-1] ** 0.5
     with torch.no_grad():
         weight = torch.randn(linear.weight.shape, generator=generator) * scale / std
         linear.weight.copy_(weight)

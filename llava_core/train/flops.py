@@ -47,7 +47,18 @@ class Shape:
 
 
 def shape_of(model: "LlavaModel") -> Shape:
-    """Return the shape of a model; nothing of it runs, and it may be on the meta device."""
+    """Return the shape of a model; nothing of it runs, and it may be on the meta device.
+
+    Raises
+    ------
+    ValueError
+        If the parts are connected otherwise than by matrices on each patch, which is not counted here.
+    """
+    from llava_core.model.projector import STOCK_PROJECTORS, projector_kind
+
+    kind = projector_kind(model.projector)
+    if kind not in STOCK_PROJECTORS:
+        raise ValueError(f"got projector {kind!r}, operations are counted for {', '.join(STOCK_PROJECTORS)}")
     llm, tower = model.llm.config, model.vision_tower.config
     dim_head = getattr(llm, "head_dim", None) or llm.hidden_size // llm.num_attention_heads
     return Shape(

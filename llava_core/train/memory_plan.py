@@ -9,7 +9,8 @@ with ``d`` the width and ``f`` the inner width of the MLP::
     checkpointed          2 d           the layer's input; one layer at a time is computed again
 
 and 14 bytes per supervised token and word of the vocabulary for the head. Left out: the allocator's
-fragmentation, for which `SLACK` is added, and what other programs hold.
+fragmentation, for which `SLACK` is added, the activations of queries and of gated cross-attention, and what
+other programs hold.
 """
 
 from collections.abc import Sequence

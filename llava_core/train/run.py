@@ -24,7 +24,7 @@ from llava_core.errors import InputError
 from llava_core.folders import check_replaceable
 from llava_core.model.llava import hf_names
 from llava_core.model.packing import packed
-from llava_core.model.projector import initialise
+from llava_core.model.projector import initialise, projector_settings
 from llava_core.train.ahead import ahead
 from llava_core.train.loop import Progress, Trace, make_optimizer, optimise, threads
 from llava_core.train.lora import adapters
@@ -147,6 +147,8 @@ def inputs_hash(config: StageConfig, bundle: LlavaBundle, examples: Items, *, se
         "tokenizer": bundle.tokenizer.backend_tokenizer.to_str(),
         "vision": [bundle.model.vision_layer, bundle.model.keep_cls, bundle.image_processor.to_dict()],
     }
+    if settings := projector_settings(bundle.model.projector):
+        header["projector"] = settings
     digest.update(json.dumps(header, sort_keys=True, default=str).encode())
     for name, tensor in sorted(hf_names(bundle.model).items()):
         digest.update(f"{name} {tensor.dtype}".encode())

@@ -41,7 +41,7 @@ class Vision(Protocol):
         ...
 
     def features(self, fetched: Tensor) -> Tensor:
-        """Return patch features (images, n_image_tokens, dim_vision) on the model's device."""
+        """Return patch features (images, n_patches, dim_vision) on the model's device."""
         ...
 
 
@@ -160,7 +160,7 @@ def keep_in_memory(
     batch_size: int = BATCH_SIZE,
     progress: Progress | None = None,
 ) -> dict[Path, Tensor]:
-    """Return patch features (n_image_tokens, dim_vision) by image file, on the CPU."""
+    """Return patch features (n_patches, dim_vision) by image file, on the CPU."""
     kept: dict[Path, Tensor] = {}
     batches = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
     device = bundle.model.vision_tower.embeddings.patch_embedding.weight.device
@@ -176,7 +176,7 @@ def _none(bundle: LlavaBundle) -> Tensor:
     """Features of no image at all: they keep the projector in the graph."""
     weight = bundle.model.vision_tower.embeddings.patch_embedding.weight
     width = bundle.model.vision_tower.config.hidden_size
-    return torch.empty(0, bundle.n_image_tokens, width, dtype=weight.dtype)
+    return torch.empty(0, bundle.model.n_patches, width, dtype=weight.dtype)
 
 
 def _part(folder: Path, number: int) -> Path:
