@@ -8,7 +8,7 @@ from the stock layout in what stock transformers looks for first::
     llava_core.safetensors         weights, in shards with an index where they are large
     tokenizer.json, preprocessor_config.json ...   stock, loadable one by one
 
-``AutoModel`` and ``AutoProcessor`` do not know the type and name it; the class itself finds no weights. Kind
+``AutoConfig`` and ``AutoModel...`` do not know the type and name it; the class itself finds no weights. Kind
 and settings of the connection stand in ``llava_core.json``.
 """
 
@@ -27,7 +27,7 @@ from llava_core.checkpoint.bundle import LlavaBundle
 from llava_core.checkpoint.sources import read_config
 from llava_core.checkpoint.stock import stock_config
 from llava_core.errors import InputError
-from llava_core.model.llava import LlavaModel, hf_names, load_hf_names
+from llava_core.model.llava import LlavaModel, load_hf_names
 from llava_core.model.projector import STOCK_PROJECTORS, build_projector, projector_kind
 
 MODEL_TYPE = "llava_core"

@@ -124,7 +124,8 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         If there is none, or one that gives no character offsets.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder))
+        with quiet():  # of a model type that is ours alone
+            tokenizer = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError, KeyError) as error:
         first = str(error).strip().splitlines()[0]
         raise InputError(f"got no tokenizer that transformers can read ({first})", path=folder) from None

@@ -6,6 +6,7 @@ activation ``linear`` and an identity behind it, the identity projector two iden
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -79,9 +80,10 @@ def check_config(config: LlavaConfig, *, path: Any = None) -> None:
 def stock_config(model: LlavaModel) -> LlavaConfig:
     """Return the configuration with which the stock class is our model, as far as it can be."""
     tied = bool(model.llm.config.tie_word_embeddings)
+    # Copies: a configuration around the model's own would unset how its attention is computed.
     return LlavaConfig(
-        vision_config=model.vision_tower.config,
-        text_config=model.llm.config,
+        vision_config=deepcopy(model.vision_tower.config),
+        text_config=deepcopy(model.llm.config),
         image_token_index=model.image_token_id,
         image_seq_length=model.n_image_tokens,
         projector_hidden_act="linear" if _is_linear(model.projector) else "gelu",

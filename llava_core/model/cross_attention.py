@@ -7,9 +7,9 @@ the sequence: one image token per image does, Flamingo's tag, which says where t
 nothing of it. A token looks at the last image at or before it in its conversation.
 
 Left out: the perceiver resampler (patches are brought to the language model's width by one linear layer and a
-norm), and keeping the patches' keys and values while an answer is written (they are computed for every token).
-A departure: a token before any image passes the feed-forward network by too, so that questions without image
-get exactly what the language model says.
+norm), and keeping the patches' keys and values while an answer is written (each token computes them anew). A
+departure: a token before any image passes the feed-forward network by too, so that questions without image get
+exactly what the language model says.
 """
 
 from collections.abc import Iterator
@@ -50,7 +50,8 @@ class GatedBlock(nn.Module):
         looked, _ = self.attention(rows, sight.keys, sight.keys, need_weights=False)
         states = states + self.attention_gate.tanh() * looked[sight.image, sight.place]
         thought = self.down(nn.functional.gelu(self.up(self.norm_2(states))))
-        return states + self.mlp_gate.tanh() * thought
+        after: Tensor = states + self.mlp_gate.tanh() * thought
+        return after
 
 
 class GatedCrossAttention(nn.Module):
@@ -69,9 +70,7 @@ class GatedCrossAttention(nn.Module):
     Alayrac et al. (2022), Flamingo: a Visual Language Model for Few-Shot Learning, section 2.2 and figure 4.
     """
 
-    def __init__(
-        self, dim_vision: int, dim_llm: int, *, n_llm_layers: int, every_n_layers: int = 1
-    ) -> None:
+    def __init__(self, dim_vision: int, dim_llm: int, *, n_llm_layers: int, every_n_layers: int = 1) -> None:
         super().__init__()
         if n_llm_layers < 1 or every_n_layers < 1:
             raise ValueError(
@@ -166,7 +165,7 @@ def images_seen(is_tag: Tensor, *, is_token: Tensor | None, lengths: tuple[int, 
 
 
 def let_see(llm: PreTrainedModel) -> None:
-    """Have the layers of a language model look at what a `Sight` shows them; without one they are as before."""
+    """Have the layers of a language model look at what a `Sight` shows; without one they are as before."""
     for index, layer in enumerate(llm.model.layers):
         layer.register_forward_pre_hook(partial(_look, index), with_kwargs=True)
 
@@ -181,7 +180,8 @@ def seeing(llm: PreTrainedModel, sight: Sight | None) -> Iterator[None]:
     def show(decoder: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         assert sight is not None
         is_prompt = kwargs["past_key_values"].get_seq_length() == 0
-        new = kwargs.get("inputs_embeds") if kwargs.get("inputs_embeds") is not None else kwargs["input_ids"]
+        embeddings = kwargs.get("inputs_embeds")
+        new: Tensor = kwargs["input_ids"] if embeddings is None else embeddings
         return args, kwargs | {SIGHT: sight if is_prompt else sight.continued(new.shape[1])}
 
     handle = llm.model.register_forward_pre_hook(show, with_kwargs=True)

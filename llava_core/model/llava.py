@@ -64,7 +64,8 @@ class LlavaModel(nn.Module):
             n_layers = len(llm.model.layers)
             if projector.n_llm_layers != n_layers:
                 raise ValueError(
-                    f"got cross-attention for {projector.n_llm_layers} layers, the language model has {n_layers}"
+                    f"got cross-attention for {projector.n_llm_layers} layers, "
+                    f"the language model has {n_layers}"
                 )
             let_see(llm)
 

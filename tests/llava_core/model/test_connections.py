@@ -136,9 +136,7 @@ def test_blocks_are_those_of_the_equations(gated):
             if gated.model.image_token_id in ids[row, : position + 1]:
                 query = into[0] @ block.norm_1(state)
                 weights = torch.softmax(keys[row] @ into[1].T @ query / 24**0.5, 0)
-                state = state + torch.tanh(torch.tensor(0.7)) * (
-                    out @ (weights @ (keys[row] @ into[2].T))
-                )
+                state = state + torch.tanh(torch.tensor(0.7)) * (out @ (weights @ (keys[row] @ into[2].T)))
                 thought = block.down(torch.nn.functional.gelu(block.up(block.norm_2(state))))
                 state = state + torch.tanh(torch.tensor(0.7)) * thought
             torch.testing.assert_close(found[0][row, position], state, atol=1e-5, rtol=1e-4)
@@ -321,7 +319,9 @@ def test_what_is_written_is_what_the_logits_say_step_by_step(connected, drawn):
         n_prompt = len(ids)
         for _ in range(8):
             with torch.no_grad():
-                token = int(connected.model(torch.tensor([ids]), vision_features=shown).logits[0, -1].argmax())
+                token = int(
+                    connected.model(torch.tensor([ids]), vision_features=shown).logits[0, -1].argmax()
+                )
             if token == connected.tokenizer.eos_token_id:
                 break
             ids.append(token)
