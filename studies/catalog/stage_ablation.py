@@ -1,0 +1,198 @@
+"""The study `stage_ablation`: what each stage, projector and layer is worth, and two other ways to connect.
+
+Each variant trains the same tower and language model on the same questions, with the same steps in each stage
+that it has, and answers the same test questions. Every difference is to the reference (both stages, linear
+projector, last layer of CLIP but one) and paired by question. With several seeds a question's credit is its
+mean over the seeds; seed and question variation are told apart (`studies.stats.components`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from llava_core.data.example import Dataset, Example
+from llava_core.errors import InputError
+from studies.catalog import audit, provenance
+from studies.catalog.ablation_probes import PROBES, probe_chance, probe_credits
+from studies.catalog.ablation_summary import build_summary
+from studies.catalog.outputs import REPORT_FILE, write_ablation
+from studies.catalog.protocol import Protocol, choose_protocol
+from studies.catalog.scoring import question_scores
+from studies.files import write_parquet
+from studies.pipeline import check_recipe, load_data
+from studies.predictions import build_predictions
+from studies.progress import Progress
+from studies.rundir import Facts, RunDir
+from studies.spec.ablation import AblationSpec
+from studies.variants import answer_variant, train_variant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Found:
+    """What a variant came to."""
+
+    credit: NDArray[np.float64]
+    """(n_questions, n_seeds) on the headline questions."""
+    probes: Mapping[str, NDArray[np.float64]]
+    """Probe to (n_image_questions, n_seeds) credit."""
+    training: Sequence[Facts]
+    """By seed."""
+
+
+def run(spec: AblationSpec, run_dir: RunDir, progress: Progress, command: str) -> Path:
+    """Run the study in an open run folder and return the path of its report.
+
+    Parameters
+    ----------
+    spec : AblationSpec
+    run_dir : RunDir
+    progress : Progress
+    command : str
+        As typed, for the report.
+
+    Raises
+    ------
+    InputError
+        If the data has no part for LLaVA to learn from, or the leakage audit fails.
+    """
+    if run_dir.finished:
+        return run_dir.path / REPORT_FILE
+    started, begun = datetime.now(UTC), perf_counter()
+    check_recipe(spec)
+    dataset = load_data(spec, run_dir, progress)
+    protocol = choose_protocol(dataset, seed=spec.seed, limit=spec.limit)
+    if not protocol.train_llm:
+        raise InputError(
+            f"got parts {', '.join(dataset.splits) or 'none'}, the study trains LLaVA on a part train_llm",
+            field="data",
+        )
+    checks = audit.audit_parts(protocol)
+    audit.enforce(checks, allow_leak=spec.allow_leak)
+    with provenance.watch_memory() as peak:
+        found: dict[str, Found] = {}
+        tables = []
+        for name in spec.variants:
+            found[name], table = _variant(spec, run_dir, dataset, protocol, name, progress)
+            tables.append(table)
+        summary = build_summary(
+            spec,
+            dataset,
+            protocol,
+            found,
+            checks=[asdict(check) for check in checks],
+            chance=probe_chance(_probed(protocol), n_train=_n_probe_train(protocol)),
+            provenance={
+                "command": command,
+                "seed": spec.seed,
+                "preset": spec.preset,
+                "versions": provenance.versions(),
+                "machine": provenance.machine(),
+                "started": started.isoformat(timespec="seconds"),
+                "seconds": perf_counter() - begun,
+                "step_seconds": run_dir.seconds_by_kind(),
+                "peak_rss_bytes": peak.rss_bytes,
+                "git_commit": provenance.git_commit(),
+            },
+        )
+    progress.note(summary["verdict"]["sentence"])
+    return write_ablation(run_dir, pd.concat(tables, ignore_index=True), summary)
+
+
+def _variant(
+    spec: AblationSpec,
+    run_dir: RunDir,
+    dataset: Dataset,
+    protocol: Protocol,
+    name: str,
+    progress: Progress,
+) -> tuple[Found, pd.DataFrame]:
+    """Train a variant with every seed, ask it, and probe its vectors."""
+    asked = [*_probed(protocol), *(e for e in protocol.headline if not e.has_image)]
+    n_train, n_probed = _n_probe_train(protocol), len(_probed(protocol))
+    ids = [example.id for example in protocol.headline]
+    credit, probes, training, tables = [], [], [], []
+    for seed in spec.seeds:
+        training.append(
+            train_variant(
+                spec, run_dir, name, seed, protocol.train_llm,
+                fingerprint=dataset.fingerprint, progress=progress,
+            )
+        )  # fmt: skip
+        scores, vectors = answer_variant(
+            spec, run_dir, name, seed, asked, fingerprint=dataset.fingerprint, progress=progress
+        )
+        table = _predictions(scores, asked, name, seed)
+        table = table[table["example_id"].isin(set(ids))]
+        tables.append(table)
+        credit.append(question_scores(table, ids).credit)
+        probes.append(_probe(run_dir, name, seed, vectors, asked[:n_probed], n_train, progress))
+    return (
+        Found(
+            credit=np.stack(credit, 1),
+            probes={probe: np.stack([each[probe] for each in probes], 1) for probe in PROBES},
+            training=training,
+        ),
+        pd.concat(tables, ignore_index=True),
+    )
+
+
+def _probe(
+    run_dir: RunDir,
+    name: str,
+    seed: int,
+    vectors: Mapping[str, NDArray[Any]],
+    asked: Sequence[Example],
+    n_train: int,
+    progress: Progress,
+) -> dict[str, NDArray[np.float64]]:
+    """Return the credits of the probes, fitted once."""
+    file = f"variants/{name}/{seed}/probes.parquet"
+    n_options = sum(len(example.options) for example in asked)
+
+    def probe() -> None:
+        progress.stage(f"{name}: probes")
+        used = {
+            "image_tokens": vectors["image_tokens"][: len(asked)],
+            "llm_hidden": vectors["llm_hidden"][:n_options],
+        }
+        write_parquet(run_dir.path / file, pd.DataFrame(probe_credits(used, asked, n_train=n_train)))
+
+    answered = (run_dir.path / "steps" / f"answer.{name}.{seed}.json").read_text(encoding="utf-8")
+    run_dir.step(f"probe.{name}.{seed}", inputs={"answers": answered}, outputs=[file], do=probe)
+    credits = pd.read_parquet(run_dir.path / file)
+    return {probe: credits[probe].to_numpy() for probe in PROBES}
+
+
+def _probed(protocol: Protocol) -> list[Example]:
+    """Image questions that probes are fitted on, then those they are scored on."""
+    return [e for e in (*protocol.train, *protocol.headline) if e.has_image]
+
+
+def _n_probe_train(protocol: Protocol) -> int:
+    return sum(example.has_image for example in protocol.train)
+
+
+def _predictions(
+    scores: pd.DataFrame, asked: Sequence[Example], name: str, seed: int
+) -> pd.DataFrame:
+    """Return the predictions table of a variant: the softmax of the likelihoods per token."""
+    question = pd.factorize(scores["example_id"])[0]
+    by = scores["mean_logprob"].groupby(question)
+    raised = np.exp(scores["mean_logprob"] - by.transform("max"))
+    prob = raised / raised.groupby(question).transform("sum")
+    answer = {example.id: example.answer for example in asked}
+    return build_predictions(
+        name,
+        example_ids=scores["example_id"],
+        option_index=scores["option_index"],
+        y=(scores["example_id"].map(answer) == scores["option_index"]).astype(int),
+        prob=prob,
+        seed=seed,
+    )
