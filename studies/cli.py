@@ -105,6 +105,8 @@ def run_study(
     studies run ensemble_vs_llm --data SCIENCEQA --llm-answers ANSWERS.json --out runs/answers
 
     studies run ensemble_vs_llm --trials 30 --set folds=5 --out runs/folds5
+
+    studies run stage_ablation --set seeds=0,1,2 --out runs/stages
     """
     with _one_line_errors():
         if study not in STUDIES:

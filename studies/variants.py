@@ -1,4 +1,4 @@
-"""Trains LLaVA in several variants and asks each the same questions: the study of stages' door to torch [edge].
+"""Trains LLaVA in several variants and asks each the same questions: `stage_ablation`'s door to torch [edge].
 
 A variant and a seed are two steps of the run: training (which goes on at the exact step where it was cut off)
 and answering. torch is imported by the steps that are not done already.

@@ -8,8 +8,8 @@ nothing of it. A token looks at the last image at or before it in its conversati
 
 Left out: the perceiver resampler (patches are brought to the language model's width by one linear layer and a
 norm), and keeping the patches' keys and values while an answer is written (each token computes them anew). A
-departure: a token before any image passes the feed-forward network by too, so that questions without image get
-exactly what the language model says.
+departure: a token before any image passes the feed-forward network by too, so that questions without image
+get exactly what the language model says.
 """
 
 from collections.abc import Iterator

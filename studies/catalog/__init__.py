@@ -8,6 +8,7 @@ from typing import Any
 
 from studies.progress import Progress
 from studies.rundir import RunDir
+from studies.spec.ablation import AblationSpec
 from studies.spec.base import StudySpec
 from studies.spec.ensemble import EnsembleSpec
 
@@ -37,5 +38,10 @@ STUDIES: Mapping[str, Study] = {
         title="Trees, forests, boosting and stacks against LLaVA and with it, on multiple-choice questions",
         spec=EnsembleSpec,
         module="studies.catalog.ensemble_vs_llm",
+    ),
+    "stage_ablation": Study(
+        title="What each stage, projector and layer of LLaVA is worth, and other ways to connect the parts",
+        spec=AblationSpec,
+        module="studies.catalog.stage_ablation",
     ),
 }

@@ -4,7 +4,7 @@
 |---|---|---|
 | skill_image | mean over the image tokens | which of the kinds of picture is it |
 | answer_image | the same | which of the words that are right answers; the likeliest of the options counts |
-| skill_llm | last layer, mean over the options' last tokens | which kind of question, which its words tell too |
+| skill_llm | last layer, mean over the options' last tokens | which kind of question; its words tell too |
 | answer_llm | last layer at the option's last token | is the option right; the likeliest one counts |
 
 Logistic regression on standardised vectors, fitted on questions that the language model was not trained on,
@@ -111,6 +111,7 @@ def _fitted(vectors: NDArray[np.float64] | NDArray[np.float32], labels: NDArray[
     with warnings.catch_warnings():
         # At this penalty the last iterations change no prediction that a table could show.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # of few questions
         return probe.fit(vectors, labels)
 
 

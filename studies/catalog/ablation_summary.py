@@ -57,7 +57,7 @@ def build_summary(
     shown = [index for index, example in enumerate(headline) if example.has_image]
     families = [example.group for example in headline]
     image_families = [families[index] for index in shown]
-    draws = {"level": spec.level, "n_boot": spec.n_boot, "seed": spec.seed}
+    draws: dict[str, Any] = {"level": spec.level, "n_boot": spec.n_boot, "seed": spec.seed}
     base = found[REFERENCE]
 
     def mean(values: NDArray[np.float64], of: Sequence[str], estimate: Callable[..., Any]) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def build_summary(
 def _variation(
     values: NDArray[np.float64], families: Sequence[str], spec: AblationSpec
 ) -> dict[str, float] | None:
-    """Standard deviations of the mean that other seeds and other questions would bring; None of one seed."""
+    """Return standard deviations of the mean: what other seeds and other questions bring; None of one."""
     if len(spec.seeds) < 2:
         return None
     parts = stats.variance_components(values)
@@ -171,7 +171,9 @@ def _verdict(
     clear = {row["a"] for row in comparisons if row["p_holm"] < 1 - spec.level and _excludes_zero(row)}
     seeds = f"{len(spec.seeds)} seed{'s' if len(spec.seeds) > 1 else ''}"
     reference = by_name[REFERENCE]
-    parts = [_change(by_name[name], name in clear) for name in ("no_stage_1", "last_layer") if name in by_name]
+    parts = [
+        _change(by_name[name], name in clear) for name in ("no_stage_1", "last_layer") if name in by_name
+    ]
     first = f"{'; '.join(parts)}" if parts else f"{reference['label']}: {_percent(reference['accuracy'])}"
     details = [
         f"Reference ({reference['label']}): {_percent(reference['accuracy'])} of all, "

@@ -68,6 +68,10 @@ def render(path: Path) -> Path:
 
 
 def _render(path: Path, summary: Mapping[str, Any]) -> Path:
+    if summary["study"] == "stage_ablation":
+        from studies.report.ablation_page import write_ablation_report
+
+        return write_ablation_report(summary, path / REPORT_FILE)
     from studies.report import write_optuna_report, write_report
 
     journals = {row["method"]: path / row["journal"] for row in summary["tuning"] if row.get("journal")}

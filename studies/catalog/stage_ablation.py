@@ -22,7 +22,7 @@ from llava_core.errors import InputError
 from studies.catalog import audit, provenance
 from studies.catalog.ablation_probes import PROBES, probe_chance, probe_credits
 from studies.catalog.ablation_summary import build_summary
-from studies.catalog.outputs import REPORT_FILE, write_ablation
+from studies.catalog.outputs import REPORT_FILE, write_outputs
 from studies.catalog.protocol import Protocol, choose_protocol
 from studies.catalog.scoring import question_scores
 from studies.files import write_parquet
@@ -102,7 +102,7 @@ def run(spec: AblationSpec, run_dir: RunDir, progress: Progress, command: str) -
             },
         )
     progress.note(summary["verdict"]["sentence"])
-    return write_ablation(run_dir, pd.concat(tables, ignore_index=True), summary)
+    return write_outputs(run_dir, pd.concat(tables, ignore_index=True), summary)
 
 
 def _variant(
@@ -179,13 +179,11 @@ def _n_probe_train(protocol: Protocol) -> int:
     return sum(example.has_image for example in protocol.train)
 
 
-def _predictions(
-    scores: pd.DataFrame, asked: Sequence[Example], name: str, seed: int
-) -> pd.DataFrame:
+def _predictions(scores: pd.DataFrame, asked: Sequence[Example], name: str, seed: int) -> pd.DataFrame:
     """Return the predictions table of a variant: the softmax of the likelihoods per token."""
     question = pd.factorize(scores["example_id"])[0]
     by = scores["mean_logprob"].groupby(question)
-    raised = np.exp(scores["mean_logprob"] - by.transform("max"))
+    raised = (scores["mean_logprob"] - by.transform("max")).map(np.exp)
     prob = raised / raised.groupby(question).transform("sum")
     answer = {example.id: example.answer for example in asked}
     return build_predictions(

@@ -62,7 +62,9 @@ def variance_components(values: ArrayLike) -> Components:
     """
     table = np.asarray(values, dtype=np.float64)
     if table.ndim != 2 or min(table.shape) < 2 or not np.isfinite(table).all():
-        raise ValueError(f"got shape {table.shape}, allowed are finite values of 2 or more questions and seeds")
+        raise ValueError(
+            f"got shape {table.shape}, allowed are finite values of 2 or more questions and seeds"
+        )
     n_questions, n_seeds = table.shape
     by_question, by_seed = table.mean(1), table.mean(0)
     left = table - by_question[:, None] - by_seed[None] + table.mean()
