@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llava_core.checkpoint import checkpoint_hash, load_checkpoint, save_checkpoint
+from llava_core.checkpoint import checkpoint_hash, connect, load_checkpoint, save_checkpoint
 from llava_core.model.llava import hf_names
 
 WORKER = Path(__file__).with_name("spread_worker.py")
@@ -120,3 +120,24 @@ def test_lora_moves_the_language_model_by_matrices_of_low_rank(given, one):
             assert int(torch.linalg.matrix_rank(moved, rtol=1e-3)) == 4, name
         elif "multi_modal_projector.linear_1" not in name:
             assert not moved.any(), name
+
+
+@pytest.mark.parametrize("kind", ["query", "gated_cross_attention"])
+def test_other_connections_are_spread_as_well(drawn, tiny_sizes, tiny_tokenizer, tmp_path, kind):
+    """Pieces without any image, too: what connects the parts must then stay in the graph."""
+    from llava_core.train.pretrain import tiny_bundle
+
+    given, names = tmp_path / "given", ("full-ddp-pieces", "full-fsdp", "align-fsdp")
+    base = connect(tiny_bundle(tiny_sizes, tiny_tokenizer, seed=0), kind)
+    given.mkdir()
+    save_checkpoint(base, given / "base", stage="fresh", seen_ids=())
+    (given / "examples").write_bytes(pickle.dumps(drawn))
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    for out in (alone, together):
+        out.mkdir()
+    done = start(given, alone, "full-ddp", "align-ddp")
+    assert done.returncode == 0, done.stderr
+    done = start(given, together, *names, launcher=("-m", "torch.distributed.run", "--nproc-per-node", "2"))
+    assert done.returncode == 0, done.stderr
+    for name in names:
+        assert losses(together / name) == pytest.approx(losses(alone / f"{name.split('-')[0]}-ddp"), rel=5e-5)
