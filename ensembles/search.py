@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -46,6 +46,8 @@ class Search:
     """Where the predictions of every complete trial are kept."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Parameters that are not searched."""
+    sampler: Literal["tpe", "random"] = "tpe"
+    """What proposes: a model of the scores so far, or chance. Both begin with the same draws."""
 
     def whole(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a trial drew, beside the defaults and what is fixed."""
@@ -136,6 +138,8 @@ def open_study(search: Search) -> Any:
             "seed": search.seed,
             "folds": len(search.folds),
             "optuna": optuna.__version__,
+            "sampler": type(sampler_of(search, 0)).__name__,
+            "pruner": "median of the running means of earlier rounds, per fold",
         }
         for key, value in told.items():
             study.set_user_attr(key, value)
@@ -160,9 +164,12 @@ def open_storage(storage: Path | str) -> Any:
 
 def sampler_of(search: Search, number: int) -> Any:
     """Return the sampler of a trial."""
-    from optuna.samplers import TPESampler
+    from optuna.samplers import RandomSampler, TPESampler
 
-    return TPESampler(seed=search.seed * 100_003 + number, n_startup_trials=FIRST_AT_RANDOM)
+    seed = search.seed * 100_003 + number
+    if search.sampler == "random":
+        return RandomSampler(seed=seed)
+    return TPESampler(seed=seed, n_startup_trials=FIRST_AT_RANDOM)
 
 
 def limits_of(study: Any, *, before: int | None, n_folds: int) -> list[float]:

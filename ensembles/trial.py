@@ -42,6 +42,10 @@ class Judged:
     prob: NDArray[np.float64] | None = None
     """Out-of-fold probabilities, (n_rows,) or without questions (n_rows, n_classes), NaN where no fold
     judges; None if stopped or failed."""
+    loss: NDArray[np.float64] | None = None
+    """Log-loss of each question, or row, in the order of the folds that judge them, (n_judged,)."""
+    families: NDArray[Any] | None = None
+    """Family of each of those, (n_judged,)."""
     accuracy: float | None = None
     standard_error: float | None = None
     """Of the mean log-loss, with questions clustered by family."""
@@ -118,6 +122,8 @@ def judge(
     return Judged(
         running=tuple(running),
         prob=oof,
+        loss=np.array(losses),
+        families=np.array(families),
         accuracy=float(np.mean(credits)),
         standard_error=clustered_error(np.array(losses), np.array(families)),
         fit_s=fit_s,

@@ -185,6 +185,30 @@ def tune(
     return _outcome(search, reproducible=share is None and timeout_s is None, n_jobs=n_jobs)
 
 
+def at_edge(params: Mapping[str, Any], space: Mapping[str, Any]) -> list[AtEdge]:
+    """Return the parameters that lie in the outer `EDGE` of their range, on the scale they are drawn on.
+
+    Parameters
+    ----------
+    params : mapping
+        What a trial drew.
+    space : mapping
+        Optuna's distribution of each; those without order, or of one value, have no edge.
+    """
+    found = []
+    for name, drawn_from in space.items():
+        low, high = getattr(drawn_from, "low", None), getattr(drawn_from, "high", None)
+        if low is None or high is None or low == high:
+            continue
+        scale = math.log if drawn_from.log else float
+        start, stop, value = scale(low), scale(high), scale(params[name])
+        share = (value - start) / (stop - start)
+        if min(share, 1 - share) <= EDGE:
+            side = "low" if share < 0.5 else "high"
+            found.append(AtEdge(name=name, value=params[name], low=low, high=high, side=side))
+    return found
+
+
 def _rows(y: ArrayLike, questions: ArrayLike | None, groups: ArrayLike | None) -> Rows:
     target = np.asarray(y)
     ids = None if questions is None else np.asarray(questions)
@@ -220,7 +244,7 @@ def _outcome(search: Search, *, reproducible: bool, n_jobs: int) -> Tuned:
         inner_accuracy=float(best.user_attrs["accuracy"]),
         default_inner_log_loss=None if defaults.value is None else float(defaults.value),
         one_standard_error=_one_standard_error(search, complete, best),
-        at_edge=tuple(_at_edge(best)),
+        at_edge=tuple(at_edge(best.params, best.distributions)),
         n_trials=len(ended),
         n_pruned=states.count("PRUNED"),
         n_failed=states.count("FAIL"),
@@ -242,22 +266,3 @@ def _one_standard_error(search: Search, complete: Sequence[Any], best: Any) -> O
         inner_log_loss=float(simplest.value),
         n_within=len(within),
     )
-
-
-def _at_edge(best: Any) -> list[AtEdge]:
-    found = []
-    for name, space in best.distributions.items():
-        scale = math.log if space.log else float
-        low, high, value = (scale(number) for number in (space.low, space.high, best.params[name]))
-        share = (value - low) / (high - low)
-        if min(share, 1 - share) <= EDGE:
-            found.append(
-                AtEdge(
-                    name=name,
-                    value=best.params[name],
-                    low=space.low,
-                    high=space.high,
-                    side="low" if share < 0.5 else "high",
-                )
-            )
-    return found

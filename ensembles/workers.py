@@ -142,6 +142,7 @@ def save_search(search: Search, folder: Path) -> Path:
         "study_name": search.study_name,
         "store": None if search.store.path is None else str(search.store.path.resolve()),
         "fixed": dict(search.fixed),
+        "sampler": search.sampler,
     }
     file = folder / f"{search.member}.json"
     draft = file.with_name(f".{file.name}.writing")
@@ -186,6 +187,7 @@ def load_search(file: Path, *, storage: Path | str | None = None) -> Search:
             study_name=told["study_name"],
             store=OofStore(None if told["store"] is None else Path(told["store"])),
             fixed=told["fixed"],
+            sampler=told["sampler"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} holds no whole search: {error}") from error
