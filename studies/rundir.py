@@ -88,6 +88,10 @@ class RunDir:
         write_json(marker, {**begun, "state": "done", "seconds": seconds, "facts": facts})
         return json_round(facts)
 
+    def is_done(self, name: str) -> bool:
+        """Whether a step came to its end, under whatever key."""
+        return _read_record(self.path / "steps" / f"{name}.json").get("state") == "done"
+
     def seconds_by_kind(self) -> dict[str, float]:
         """Return the seconds of all steps, whichever process did them, by the first part of their names."""
         totals: dict[str, float] = {}

@@ -96,7 +96,7 @@ def compare_members(
     tick = progress.stage("compare the trials")
     seen = _of_blocks(folds, blocks)
     for place, name in enumerate(members):
-        journals = [file for file in (journal_of(name), random_journal_of(name)) if _is_there(ground, file)]
+        journals = [journal_of(name), *([random_journal_of(name)] if _is_searched(ground, name) else [])]
         ground.step(
             f"compare.{name}",
             lambda name=name: _compare(ground, name, seen),  # type: ignore[misc]
@@ -169,8 +169,7 @@ def _search(ground: Ground, name: str, folds: Sequence[EncodedFold]) -> Search:
 def _compare(ground: Ground, name: str, folds: Folds) -> Facts:
     path = ground.run.path
     tuned = _losses(ground, name, folds, journal_of(name))
-    drawn = _losses(ground, name, folds, random_journal_of(name))
-    assert tuned is not None, "a tuned member has a journal"
+    drawn = _losses(ground, name, folds, random_journal_of(name)) if _is_searched(ground, name) else None
     chosen = tuned.losses[tuned.best]
     default = tuned.losses[:1] if tuned.numbers[0] == 0 else None
     found = {
@@ -202,9 +201,7 @@ def _compare(ground: Ground, name: str, folds: Folds) -> Facts:
     return {}
 
 
-def _losses(ground: Ground, name: str, folds: Folds, journal: str) -> TrialLosses | None:
-    if not _is_there(ground, journal):
-        return None
+def _losses(ground: Ground, name: str, folds: Folds, journal: str) -> TrialLosses:
     file = ground.run.path / journal
     try:
         return losses_of_trials(
@@ -249,5 +246,6 @@ def _drawn(trial: Any) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(trial.params.items()))
 
 
-def _is_there(ground: Ground, file: str) -> bool:
-    return (ground.run.path / file).is_file()
+def _is_searched(ground: Ground, name: str) -> bool:
+    """Whether the random search of a member has come to its end."""
+    return ground.run.is_done(f"random.{name}")

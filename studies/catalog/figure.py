@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from studies.catalog.baselines import answer_with_llava, fit_baselines
+from studies.catalog.compared import compare_members
 from studies.catalog.curves import ABLATED, ablate, fit_curves
 from studies.catalog.folds import FoldMatrices, encode_ground_folds
 from studies.catalog.ground import (
@@ -74,6 +75,8 @@ def fit_figure(ground: Ground, progress: Progress) -> Figure:
         params[member] = tuning[member]["params"]
     if ground.spec.storage is not None:
         end_of_searches(ground.run.path)
+    tuned = [member for member, facts in tuning.items() if facts["journal"] and "error" not in facts]
+    compare_members(ground, tuned, folds, progress, blocks=blocks)
     progress.stage("encode")
     encoded = encode(ground)
     oof_folds = folds if ground.folds is ground.oof_folds else _oof_folds(ground, progress)

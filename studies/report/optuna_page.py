@@ -1,100 +1,194 @@
-"""Optuna journals to one interactive page that needs no network: plotly's library is in it once [edge].
+"""Tuned studies to one interactive page that needs no network, and their trials as CSV and JSON [edge].
 
-The page is about 5 MB, nearly all of it that library: hence a page of its own. Left out: comparison with
-random search at equal budget.
+plotly's library is in the page once, which makes nearly all of its 5 MB: hence a page of its own.
 """
 
-from collections.abc import Mapping
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from llava_core.errors import InputError
 from studies.report.html import template_environment, write_page
-from studies.report.optuna_view import study_view
+from studies.report.optuna_view import MOST_TRIALS, TunedStudy, study_view
 
 if TYPE_CHECKING:
     from optuna import Study
 
+MOST_EMBEDDED = 2000
+"""Trials that the page hands out as CSV and JSON by itself; the files beside it have all."""
+TRIAL_COLUMNS = ("number", "state", "value", "standard_error", "seconds", "why")
+View = dict[str, Any]
+
 
 def write_optuna_report(
-    journals: Mapping[str, Path],
-    out: Path,
-    *,
-    labels: Mapping[str, str] | None = None,
-    title: str = "Tuning",
-) -> Path:
-    """Write the page about all tuned methods of a run.
+    tuned: Sequence[TunedStudy], out: Path, *, title: str = "Tuning", source: str = ""
+) -> list[View]:
+    """Write the page about tuned studies, and beside it their trials as ``.csv`` and all numbers as ``.json``.
 
     Parameters
     ----------
-    journals : Mapping of str to Path
-        Method name to the file of its Optuna journal. A journal with several studies gives one section each.
+    tuned : sequence of TunedStudy
     out : Path
-        File to write, replaced as a whole.
-    labels : Mapping of str to str, optional
-        What the page calls the methods.
+        Page to write, replaced as a whole; the other two have its name.
     title : str
         Head line of the page.
+    source : str
+        What was read, for the page.
 
     Returns
     -------
-    Path
-        ``out``.
-
-    Raises
-    ------
-    InputError
-        If a journal does not exist, cannot be read, holds no study, or holds one with several objectives.
+    list of dict
+        `studies.report.optuna_view.study_view` of each.
     """
     import optuna
     import plotly
     from plotly.offline import get_plotlyjs
 
-    views = []
-    for method, path in journals.items():
-        studies = read_studies(path)
-        for study in studies:
-            label = (labels or {}).get(method, method)
-            views.append(
-                study_view(study, label=label if len(studies) == 1 else f"{label}: {study.study_name}")
-            )
+    views = [study_view(one) for one in tuned]
+    versions = [("Optuna", optuna.__version__), ("plotly", plotly.__version__)]
+    csv_file, json_file = (out.with_suffix(suffix) for suffix in (".csv", ".json"))
     page = (
         template_environment()
         .get_template("optuna.html")
         .render(
             title=title,
+            source=source,
             studies=views,
-            versions=[("Optuna", optuna.__version__), ("plotly", plotly.__version__)],
+            most_trials=MOST_TRIALS,
+            embedded=[_embedded(view) for view in views],
+            versions=versions,
+            files=[csv_file.name, json_file.name],
             plotly_js=Markup(get_plotlyjs()),
         )
     )
-    return write_page(page, out)
+    numbers = [{key: value for key, value in view.items() if key != "figures"} for view in views]
+    write_page(_trials_csv(views), csv_file)
+    write_page(
+        json.dumps({"title": title, "versions": dict(versions), "studies": numbers}, indent=1, default=str) + "\n",
+        json_file,
+    )
+    write_page(page, out)
+    return views
 
 
-def read_studies(path: Path) -> "list[Study]":
-    """Load every study of a journal file, in order of name; the file is not changed."""
+def read_studies(source: Path | str) -> "list[Study]":
+    """Load every study of a journal file or of a database, in order of name; nothing is changed in it.
+
+    Parameters
+    ----------
+    source : Path or str
+        Journal file, SQLite file, or URL of a database.
+
+    Raises
+    ------
+    InputError
+        If it does not exist, cannot be read, holds no study, or holds one with several objectives.
+    """
     import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
 
-    if not path.is_file():
-        # Optuna would create it.
-        raise InputError("no such file, allowed is an Optuna journal", path=path)
-    try:
-        storage = JournalStorage(JournalFileBackend(str(path)))
-        names = optuna.get_all_study_names(storage)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"not an Optuna journal: {error}", path=path) from error
+    place = Path(source) if "://" not in str(source) else None
+    names, storage = _opened(str(source) if place is None else place)
     if not names:
-        raise InputError("holds no study, allowed is an Optuna journal with at least one", path=path)
+        raise InputError(
+            f"{'' if place else f'{source} '}holds no study, allowed is a journal or database with at least one",
+            path=place,
+        )
     studies = [optuna.load_study(study_name=name, storage=storage) for name in sorted(names)]
     for study in studies:
         if len(study.directions) != 1:
             raise InputError(
                 f"study has {len(study.directions)} objectives, allowed is 1",
-                path=path,
+                path=place,
                 record=study.study_name,
             )
     return studies
+
+
+def studies_of(
+    source: Path | str, *, label: str | None = None, **told: Any
+) -> list[TunedStudy]:
+    """Return the studies of a journal or database as `TunedStudy`, with what is told of each.
+
+    Parameters
+    ----------
+    source : Path or str
+        Of `read_studies`.
+    label : str, optional
+        What the page calls the tuned method; a study's own name where there is none, or several studies.
+    **told
+        Further fields of `TunedStudy`.
+    """
+    studies = read_studies(source)
+    return [
+        TunedStudy(study=study, label=_label(label, study.study_name, alone=len(studies) == 1), **told)
+        for study in studies
+    ]
+
+
+def _label(label: str | None, name: str, *, alone: bool) -> str:
+    if label is None:
+        return name
+    return label if alone else f"{label}: {name}"
+
+
+def _opened(source: Path | str) -> tuple[list[str], Any]:
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from ensembles.search import open_storage
+
+    place = source if isinstance(source, Path) else None
+    if place is not None and not place.is_file():
+        # Optuna would create it.
+        raise InputError("no such file, allowed is an Optuna journal, SQLite file or URL", path=place)
+    if isinstance(source, str) and source.startswith("sqlite:///"):
+        place = Path(source.removeprefix("sqlite:///"))
+        if not place.is_file():
+            raise InputError("no such file, allowed is an Optuna journal, SQLite file or URL", path=place)
+    elif place is not None and _is_sqlite(place):
+        source = f"sqlite:///{place}"
+    kind = "a database that Optuna can read" if isinstance(source, str) else "an Optuna journal"
+    try:
+        storage = open_storage(source)
+        return optuna.get_all_study_names(storage), storage
+    except ModuleNotFoundError as error:
+        raise InputError(f"{source}: the driver {error.name} is not installed") from None
+    except (
+        ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, SQLAlchemyError
+    ) as error:  # fmt: skip
+        told = f"not {kind}: {error}"
+        raise InputError(told if place else f"{source} is {told}", path=place) from error
+
+
+def _is_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(16) == b"SQLite format 3\x00"
+
+
+def _trials_csv(views: Sequence[Mapping[str, Any]]) -> str:
+    """Return one row per trial of all studies, a column for every parameter that any of them has."""
+    names = list(dict.fromkeys(name for view in views for name in view["parameters"]))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["study", *TRIAL_COLUMNS, *(f"params_{name}" for name in names)])
+    for view in views:
+        for trial in view["trials"]:
+            params = trial["params"]
+            writer.writerow(
+                [view["label"], *(trial[c] for c in TRIAL_COLUMNS), *(params.get(name, "") for name in names)]
+            )
+    return text.getvalue()
+
+
+def _embedded(view: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": view["label"],
+        "columns": list(TRIAL_COLUMNS),
+        "parameters": view["parameters"],
+        "trials": view["trials"][:MOST_EMBEDDED],
+    }

@@ -1,233 +1,254 @@
-"""A tuned study as plain values: verdict, states, importance, space, trials, and the data of its figures.
+"""A tuned study as the ten blocks that the page, the terminal and the JSON file show of it.
 
-Figures are plotly traces as plain dictionaries; drawing them is the page's business. Left out: studies with
-several objectives.
+The verdict speaks of comparisons that were made on the same questions, and says of others that they were
+not. Left out: studies with several objectives.
 """
 
-import html
-import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from studies.report.format import number, plain
-from studies.report.geometry import Axis
+from studies.report import optuna_blocks as blocks
+from studies.report import optuna_figures as figures
+from studies.report.format import number, plain, signed
+from studies.report.format import seconds as duration
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
 MOST_TRIALS = 200
-"""Rows of the trial table; the journal has all of them."""
-MOST_SLICES = 3
-"""Parameters drawn one by one, the most important first."""
-EVALUATOR = "PED-ANOVA"
+"""Rows of the trial table; the files beside the page have all of them."""
+DRAWN_PARAMETERS = 3
+"""Parameters drawn one by one and in pairs, the most important first."""
+EVALUATORS = ("PED-ANOVA", "f-ANOVA")
+SETTINGS = ("metric", "sampler", "pruner", "seed", "folds", "optuna")
+"""Attributes of a study that say how it was made, in this order."""
+Facts = Mapping[str, Any]
 
 
-def study_view(study: "Study", *, label: str) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TunedStudy:
+    """A study and what is known of it beyond its trials."""
+
+    study: "Study"
+    label: str
+    """What the page calls the tuned method."""
+    method: str | None = None
+    """Key of `ensembles.registry.MEMBERS`; None for a study of someone else."""
+    comparison: Facts | None = None
+    """What ``studies.catalog.compared`` found; None where nothing was compared."""
+    outer: Facts | None = None
+    """Estimate of the same metric on questions that tuning never saw."""
+    complexity: blocks.Complexity | None = None
+    """Orders drawn parameters from simple to complex."""
+    resume: str | None = None
+    """Command that goes on with the study."""
+    compare: str | None = None
+    """Command that would make the comparisons that are lacking."""
+
+
+def study_view(tuned: TunedStudy) -> dict[str, Any]:
     """Everything that the page shows of one study.
 
     Parameters
     ----------
-    study : optuna.Study
-        With one objective. It may have no completed trial.
-    label : str
-        What the page calls the tuned method.
+    tuned : TunedStudy
+        Its study has one objective. It may have no completed trial.
 
     Returns
     -------
     dict
-        ``best``, ``default`` and ``importance`` are None where trials do not carry them.
+        ``best``, ``default``, ``comparison``, ``bias`` and ``importance`` are None where trials do not carry them.
     """
-    from optuna.trial import TrialState
-
-    trials = study.trials
+    study = tuned.study
+    trials = study.get_trials(deepcopy=False)
     maximise = study.direction.name == "MAXIMIZE"
-    done = [
-        t for t in trials if t.state == TrialState.COMPLETE and t.value is not None and math.isfinite(t.value)
-    ]
-    ranked = sorted(done, key=lambda t: (-_value(t) if maximise else _value(t), t.number))
+    ranked = blocks.completed(study)
     best = ranked[0] if ranked else None
-    default = next((t for t in done if t.number == 0 and t.system_attrs.get("fixed_params")), None)
-    importance = _importance(study, done)
-    space = _space(trials)
-    gain = abs(_value(default) - _value(best)) if best and default else None
-    metric = (study.metric_names or [study.user_attrs.get("metric", "objective")])[0]
-    return {
-        "label": label,
+    default = next((t for t in ranked if t.number == 0 and t.system_attrs.get("fixed_params")), None)
+    noise = blocks.standard_error(best) if best else None
+    settled = blocks.settled_at(study, ranked, noise)
+    space = blocks.space_of(trials)
+    importance = blocks.importances(study, ranked) if ranked else None
+    drawn = ([row["name"] for row in importance] if importance else list(space))[:DRAWN_PARAMETERS]
+    metric = str((study.metric_names or [study.user_attrs.get("metric", "objective")])[0])
+    front = blocks.cheapest_front(study, ranked)
+    top = blocks.best_trials(study, ranked, noise, tuned.complexity) if ranked else None
+    within = [t for t in ranked if top and noise is not None and blocks.loss(t, study) <= blocks.loss(ranked[0], study) + noise]
+    saved = blocks.saved_by_pruning(trials)
+    view = {
+        "label": tuned.label,
+        "method": tuned.method,
         "study_name": study.study_name,
-        "metric": str(metric),
+        "metric": metric,
         "direction": "higher is better" if maximise else "lower is better",
         "n_trials": len(trials),
-        "n_complete": len(done),
-        "best": {"number": best.number, "value": best.value} if best else None,
+        "n_complete": len(ranked),
+        "best": {"number": best.number, "value": best.value, "standard_error": noise} if best else None,
         "default": {"value": default.value} if default else None,
-        "gain": gain,
-        "seconds": sum(_seconds(t) or 0.0 for t in trials),
-        "states": _states(trials),
+        "gain": blocks.loss(default, study) - blocks.loss(best, study) if best and default else None,
+        "comparison": tuned.comparison,
+        "compare_command": tuned.compare,
+        "bias": _bias(tuned, best),
+        "settled": {"trial": settled, "n_after": sum(t.number > settled for t in trials)}
+        if settled is not None
+        else None,
+        "top": top,
         "importance": importance,
-        "evaluator": EVALUATOR,
+        "evaluators": EVALUATORS,
+        "importance_told": _agreement(importance),
+        "edges": blocks.edges(best, within) if best else [],
+        "states": blocks.states(trials),
+        "saved": saved,
+        "seconds": sum(blocks.seconds(t) or 0.0 for t in trials),
+        "front": front,
         "space": [
             {
                 "name": name,
-                "allowed": _allowed(distribution),
+                "allowed": blocks.allowed(distribution),
                 "default": plain(default.params.get(name)) if default else None,
                 "best": plain(best.params.get(name)) if best else None,
             }
             for name, distribution in space.items()
         ],
+        "settings": _settings(study),
+        "resume": tuned.resume,
         "parameters": list(space),
-        "trials": [
-            _row(trial, list(space))
-            for trial in (ranked + [t for t in trials if t not in done])[:MOST_TRIALS]
-        ],
-        "n_more": max(0, len(trials) - MOST_TRIALS),
-        "settings": [(key, plain(value)) for key, value in sorted(study.user_attrs.items())],
-        "history": history_figure(trials, done, maximise=maximise, metric=str(metric)) if done else None,
-        "slices": [
-            slice_figure(name, space[name], done, metric=str(metric))
-            for name in ([row["name"] for row in importance] if importance else list(space))[:MOST_SLICES]
-        ]
-        if len(done) > 1
-        else [],
+        "trials": [_row(t, list(space)) for t in _in_order(ranked, trials)],
     }
-
-
-def history_figure(
-    trials: "Sequence[FrozenTrial]", done: "Sequence[FrozenTrial]", *, maximise: bool, metric: str
-) -> dict[str, Any]:
-    """Objective of every trial in order, the best so far, and where pruned trials stopped."""
-    in_order = sorted(done, key=lambda t: t.number)
-    so_far: list[float] = []
-    for trial in in_order:
-        better = max if maximise else min
-        so_far.append(better(so_far[-1], _value(trial)) if so_far else _value(trial))
-    stopped = [t for t in trials if t.state.name == "PRUNED" and _last(t) is not None]
-    numbers = [t.number for t in in_order]
-    traces: list[dict[str, Any]] = [
-        _dots("completed", numbers, [_value(t) for t in in_order], [_hover(t) for t in in_order]),
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": "best so far",
-            "x": numbers,
-            "y": so_far,
-            "line": {"shape": "hv", "width": 2},
-            "meta": "stack",
-            "hoverinfo": "skip",
-        },
-    ]
-    if stopped:
-        pruned = _dots(
-            "pruned", [t.number for t in stopped], [_last(t) for t in stopped], [_hover(t) for t in stopped]
+    drawings = {
+        "history": figures.history_figure(
+            trials, ranked, maximise=maximise, metric=metric, settled=settled, noise=noise
         )
-        pruned["marker"] = {"size": 7, "symbol": "circle-open"}
-        traces.append({**pruned, "meta": "baseline"})
-    return {
-        "data": traces,
-        "layout": {"xaxis": {"title": {"text": "trial"}}, "yaxis": {"title": {"text": metric}}},
+        if ranked
+        else None,
+        "slices": [figures.slice_figure(name, space[name], ranked, metric=metric) for name in drawn]
+        if len(ranked) > 1
+        else [],
+        "contours": figures.contour_figures(drawn, space, ranked, maximise=maximise, metric=metric)
+        if len(ranked) > 1
+        else [],
+        "cost": figures.cost_figure(ranked, front, metric=metric),
     }
+    return {**view, "verdict": verdict(view), "figures": drawings}
 
 
-def slice_figure(
-    name: str, distribution: "BaseDistribution", done: "Sequence[FrozenTrial]", *, metric: str
-) -> dict[str, Any]:
-    """Objective against one parameter; later trials are darker."""
-    tried = [t for t in done if name in t.params]
-    categorical = not hasattr(distribution, "low")
-    xs = [html.escape(str(t.params[name])) if categorical else t.params[name] for t in tried]
-    trace = _dots(name, xs, [_value(t) for t in tried], [_hover(t) for t in tried])
-    last = max((t.number for t in tried), default=0) or 1
-    trace["marker"] = {"size": 7, "opacity": [round(0.25 + 0.75 * t.number / last, 3) for t in tried]}
-    axis: dict[str, Any] = {"title": {"text": html.escape(name)}}
-    if categorical:
-        axis["type"] = "category"
-    elif getattr(distribution, "log", False):
-        axis |= {"type": "log", "dtick": "D2"}
-    return {
-        "data": [{**trace, "showlegend": False}],
-        "layout": {"xaxis": axis, "yaxis": {"title": {"text": metric}}},
-    }
+def verdict(view: Facts) -> list[str]:
+    """Return what the tuning was worth, in sentences: against the defaults, against chance, where it stood still.
+
+    Parameters
+    ----------
+    view : mapping
+        Of `study_view`, all but the verdict.
+    """
+    best, metric = view["best"], view["metric"]
+    if best is None:
+        return [f"No trial was completed ({view['n_trials']:,} begun or waiting)."]
+    told = [
+        f"The best of {view['n_trials']:,} trials, number {best['number']}, reaches {metric} "
+        f"{number(best['value'], 4)}."
+    ]
+    found = view["comparison"] or {}
+    if found.get("default"):
+        told.append(_compared(found["default"], "the default parameters", found))
+    elif view["default"]:
+        gain = view["gain"]
+        against = f"a gain of {number(gain, 4)}" if gain else "tuning found nothing better"
+        told.append(
+            f"The default parameters reach {number(view['default']['value'], 4)}: {against}. Whether that is more "
+            f"than noise is not measured{_by(view['compare_command'])}."
+        )
+    else:
+        told.append("The default parameters were not among the trials that were completed.")
+    if found.get("random"):
+        n_trials = found["random"]["n_trials"]
+        told.append(_compared(found["random"], f"a random search of as many trials ({n_trials})", found))
+    else:
+        told.append(f"Random search at equal budget is not measured{_by(view['compare_command'])}.")
+    return told
 
 
-def _dots(name: str, xs: Sequence[Any], ys: Sequence[Any], hover: Sequence[str]) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": name,
-        "x": list(xs),
-        "y": list(ys),
-        "text": list(hover),
-        "hoverinfo": "text",
-        "marker": {"size": 7},
-        "meta": "ladder",
-    }
+def _compared(row: Facts, rival: str, found: Facts) -> str:
+    """Say which of two lost less; the choice of the best is made anew where that could be done."""
+    estimate = row["rechosen"] or row["difference"]
+    interval = f"{signed(estimate['low'], 4)} to {signed(estimate['high'], 4)}"
+    told = f"{signed(estimate['value'], 4)} [{interval}]"
+    where = f"paired on {found['n_questions']:,} questions of {found['n_families']:,} families"
+    if row["rechosen"]:
+        where += ", best trials chosen anew in each resample"
+    if estimate["high"] < 0:
+        return f"Against {rival} tuning lowers the loss: {told}, {where}."
+    if estimate["low"] > 0:
+        return f"Against {rival} tuning raises the loss: {told}, {where}."
+    return f"Against {rival} no difference is shown: {told}, {where}."
 
 
-def _importance(study: "Study", done: "Sequence[FrozenTrial]") -> list[dict[str, Any]] | None:
-    """Return the importance of each parameter, or None where trials cannot tell: too few, or all alike."""
-    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+def _by(command: str | None) -> str:
+    return f"; it would be by: {command}" if command else ""
 
-    if len({t.value for t in done}) < 2 or not set.intersection(*(set(t.params) for t in done)):
+
+def _bias(tuned: TunedStudy, best: "FrozenTrial | None") -> dict[str, Any] | None:
+    """Return inner best, the same chosen anew, outer score and the gaps; None where neither is known."""
+    found, outer = tuned.comparison or {}, tuned.outer
+    if best is None or (outer is None and not found):
         return None
-    found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-    axis = Axis(start=0.0, stop=1.0)
-    return [{"name": name, "value": share, "width": axis.position(share)} for name, share in found.items()]
-
-
-def _space(trials: "Sequence[FrozenTrial]") -> "dict[str, BaseDistribution]":
-    """Distributions of all parameters that any trial drew, in order of appearance."""
-    return {name: found for trial in trials for name, found in trial.distributions.items()}
-
-
-def _states(trials: "Sequence[FrozenTrial]") -> list[dict[str, Any]]:
-    counts = Counter(trial.state.name.lower() for trial in trials)
-    spent = {
-        state: sum(_seconds(t) or 0.0 for t in trials if t.state.name.lower() == state) for state in counts
+    inner, rechosen = float(best.value or 0.0), found.get("rechosen")
+    return {
+        "inner": found.get("chosen") or {"value": inner, "low": None, "high": None, "n": None},
+        "rechosen": rechosen,
+        "optimism": rechosen["value"] - inner if rechosen else None,
+        "outer": outer,
+        "gap": outer["value"] - inner if outer else None,
     }
-    return [{"state": state, "n": n, "seconds": spent[state]} for state, n in counts.most_common()]
+
+
+def _agreement(importance: Sequence[Facts] | None) -> str:
+    if not importance:
+        return ""
+    first = {
+        key: min(importance, key=lambda row: row[key])["name"] for key in ("ped_rank", "fanova_rank")
+    }
+    if len(set(first.values())) == 1:
+        return f"Both evaluators put {first['ped_rank']} first."
+    return (
+        f"The evaluators disagree: PED-ANOVA puts {first['ped_rank']} first, f-ANOVA {first['fanova_rank']}. "
+        "PED-ANOVA asks what sets the best tenth of the trials apart, f-ANOVA what moves the score over the "
+        "whole space."
+    )
+
+
+def _settings(study: "Study") -> list[tuple[str, str]]:
+    """Return how the study was made; what it does not tell is said so."""
+    attributes = study.user_attrs
+    known = [(name, plain(attributes[name]) if name in attributes else "not told") for name in SETTINGS]
+    others = [(name, plain(value)) for name, value in sorted(attributes.items()) if name not in SETTINGS]
+    return [*known, *others]
+
+
+def _in_order(
+    ranked: "Sequence[FrozenTrial]", trials: "Sequence[FrozenTrial]"
+) -> "list[FrozenTrial]":
+    complete = {trial.number for trial in ranked}
+    return [*ranked, *(trial for trial in trials if trial.number not in complete)]
 
 
 def _row(trial: "FrozenTrial", parameters: Sequence[str]) -> dict[str, Any]:
+    finite = trial.value is not None and trial.value == trial.value and abs(trial.value) != float("inf")
+    why = trial.user_attrs.get("error") or trial.user_attrs.get("stopped")
     return {
         "number": trial.number,
         "state": trial.state.name.lower(),
-        "value": trial.value if trial.value is not None and math.isfinite(trial.value) else _last(trial),
-        "seconds": _seconds(trial),
-        "parameters": [plain(trial.params[name]) if name in trial.params else "" for name in parameters],
+        "value": trial.value if finite else blocks.last_score(trial),
+        "standard_error": blocks.standard_error(trial),
+        "seconds": blocks.seconds(trial),
+        "why": plain(why) if why else "",
+        "params": {name: trial.params[name] for name in parameters if name in trial.params},
     }
 
 
-def _allowed(distribution: "BaseDistribution") -> str:
-    choices = getattr(distribution, "choices", None)
-    if choices is not None:
-        return plain(list(choices))
-    low, high = getattr(distribution, "low", None), getattr(distribution, "high", None)
-    step = getattr(distribution, "step", None)
-    scale = ", log scale" if getattr(distribution, "log", False) else ""
-    stepped = f", step {plain(step)}" if step not in (None, 1) else ""
-    return f"{plain(low)} to {plain(high)}{scale}{stepped}"
-
-
-def _hover(trial: "FrozenTrial") -> str:
-    value = trial.value if trial.value is not None else _last(trial)
-    lines = [f"trial {trial.number}, {trial.state.name.lower()}: {number(value, 4)}"]
-    lines += [f"{name} = {plain(value)}" for name, value in trial.params.items()]
-    return "<br>".join(html.escape(line) for line in lines)
-
-
-def _last(trial: "FrozenTrial") -> float | None:
-    """Last score that a trial reported before it ended."""
-    reported = trial.intermediate_values
-    value = reported[max(reported)] if reported else None
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _seconds(trial: "FrozenTrial") -> float | None:
-    return trial.duration.total_seconds() if trial.duration is not None else None
-
-
-def _value(trial: "FrozenTrial") -> float:
-    assert trial.value is not None
-    return trial.value
+def told_seconds(saved: Facts | None) -> str:
+    """Write what pruning saved, None and nothing told apart."""
+    if saved is None:
+        return "none pruned"
+    return f"about {duration(saved['seconds'])}" if saved["seconds"] is not None else f"{saved['n_trials']} pruned"
