@@ -206,6 +206,68 @@ def report(
         typer.echo(f"report: {render(run)}")
 
 
+@app.command("optuna")
+def report_tuning(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="Run folder, finished or not; or any Optuna journal, SQLite file or URL.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Page to write; CSV and JSON beside it.", show_default="optuna.html, in the run"),
+    ] = None,
+    random: Annotated[
+        bool,
+        typer.Option(
+            "--random", help="First run, for the verdict, a random search of as many trials per member."
+        ),
+    ] = False,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Serve optuna-dashboard instead, until Ctrl-C.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port of the dashboard.", min=1, max=65535)] = 8080,
+) -> None:
+    """Report what tuning was worth: a page, a table, the trials as CSV and JSON.
+
+    Example:  studies optuna runs/scienceqa --random
+
+    studies optuna journal.log --out tuning.html
+
+    studies optuna runs/scienceqa --dashboard
+    """
+    from studies.catalog import dashboard as server
+    from studies.catalog.outputs import OPTUNA_FILE, write_tuning_report
+    from studies.catalog.tuning_report import compare_at_random, report_on_studies
+    from studies.report.optuna_table import tuning_table
+
+    run = Path(source) if "://" not in source else None
+    with _one_line_errors():
+        if run is None or not run.is_dir():
+            if random:
+                raise InputError(
+                    "got no run folder; a random search needs the rows that the trials were judged on",
+                    field="--random",
+                )
+            if dashboard:
+                raise typer.Exit(server.serve_studies(run or source, port=port))
+            page = out or Path(OPTUNA_FILE)
+            views = report_on_studies(run or source, page)
+        else:
+            with shown(_console(stderr=True)) as progress:
+                if random:
+                    compare_at_random(run, progress)
+                if dashboard:
+                    raise typer.Exit(server.serve_run(run, progress, port=port))
+                progress.stage("read the trials")
+                page, views = write_tuning_report(run, out)
+        _console().print(tuning_table(views))
+        typer.echo(f"report: {page}")
+
+
 @data_app.command("mini")
 def data_mini(
     out: Annotated[Path, typer.Option(help="Folder to write.", show_default=False)],

@@ -204,9 +204,7 @@ def _compare(ground: Ground, name: str, folds: Folds) -> Facts:
 def _losses(ground: Ground, name: str, folds: Folds, journal: str) -> TrialLosses:
     file = ground.run.path / journal
     try:
-        return losses_of_trials(
-            _search(ground, name, folds()), ended_trials(file), n_jobs=ground.spec.jobs
-        )
+        return losses_of_trials(_search(ground, name, folds()), ended_trials(file), n_jobs=ground.spec.jobs)
     except ValueError as error:
         raise InputError(str(error), path=file) from None
 

@@ -10,7 +10,7 @@ import pandas as pd
 from llava_core.errors import InputError
 from studies.files import write_json
 from studies.predictions import write_predictions
-from studies.rundir import SPEC_FILE, RunDir
+from studies.rundir import MANIFEST_FILE, SPEC_FILE, RunDir
 
 PREDICTIONS_FILE = "predictions.parquet"
 SUMMARY_FILE = "summary.json"
@@ -59,12 +59,29 @@ def render(path: Path) -> Path:
     """
     summary = read_summary(path)
     report = _render(path, summary)
-    manifest = path / "manifest.json"
-    if manifest.is_file():
-        facts = json.loads(manifest.read_text(encoding="utf-8"))
-        del facts["files"], facts["schema_version"]
-        RunDir(path=path).finish(facts)
+    _refresh_manifest(path)
     return report
+
+
+def write_tuning_report(path: Path, out: Path | None = None) -> tuple[Path, list[dict[str, Any]]]:
+    """Write the page about the tuning of a run; return its path and what it shows of each member.
+
+    Parameters
+    ----------
+    path : Path
+        Run folder; of an unfinished run the page shows the trials so far, without outer scores.
+    out : Path, optional
+        In the run folder by default, where the manifest of a finished run then names the new files.
+    """
+    from studies.catalog.tuning_report import report_on_run
+
+    finished = (path / SUMMARY_FILE).is_file()
+    summary = read_summary(path) if finished else None
+    page = out or path / OPTUNA_FILE
+    views = report_on_run(path, page, summary=summary, title=_tuning_title(summary))
+    if finished:
+        _refresh_manifest(path)
+    return page, views
 
 
 def _render(path: Path, summary: Mapping[str, Any]) -> Path:
@@ -72,9 +89,25 @@ def _render(path: Path, summary: Mapping[str, Any]) -> Path:
         from studies.report.ablation_page import write_ablation_report
 
         return write_ablation_report(summary, path / REPORT_FILE)
+    from studies.catalog.tuning_report import report_on_run
     from studies.report import write_optuna_report, write_report
 
-    journals = {row["method"]: path / row["journal"] for row in summary["tuning"] if row.get("journal")}
-    labels = {method["name"]: method["label"] for method in summary["methods"]}
-    write_optuna_report(journals, path / OPTUNA_FILE, labels=labels, title=f"Tuning: {summary['title']}")
+    page, title = path / OPTUNA_FILE, _tuning_title(summary)
+    if any(row.get("journal") for row in summary["tuning"]):
+        report_on_run(path, page, summary=summary, title=title)
+    else:
+        write_optuna_report([], page, title=title)
     return write_report(summary, path / REPORT_FILE, image_root=path)
+
+
+def _tuning_title(summary: Mapping[str, Any] | None) -> str:
+    return f"Tuning: {summary['title']}" if summary else "Tuning, so far"
+
+
+def _refresh_manifest(path: Path) -> None:
+    """Let the manifest of a finished run name the files as they are now; it keeps describing the run."""
+    manifest = path / MANIFEST_FILE
+    if manifest.is_file():
+        facts = json.loads(manifest.read_text(encoding="utf-8"))
+        del facts["files"], facts["schema_version"]
+        RunDir(path=path).finish(facts)

@@ -157,7 +157,9 @@ def edges(best: "FrozenTrial", within: "Sequence[FrozenTrial]") -> list[dict[str
             "side": edge.side,
             "low": edge.low,
             "high": edge.high,
-            "n_sharing": sum(any((e.name, e.side) == (edge.name, edge.side) for e in found) for found in others),
+            "n_sharing": sum(
+                any((e.name, e.side) == (edge.name, edge.side) for e in found) for found in others
+            ),
             "n_others": len(others),
         }
         for edge in at_edge(best.params, best.distributions)
@@ -165,11 +167,13 @@ def edges(best: "FrozenTrial", within: "Sequence[FrozenTrial]") -> list[dict[str
 
 
 def states(trials: "Sequence[FrozenTrial]") -> list[dict[str, Any]]:
-    """Return the number of trials in each state and their seconds, the most frequent state first."""
+    """Return the number of trials in each state, their seconds and those of each, the most frequent state first."""
     counts = Counter(trial.state.name.lower() for trial in trials)
-    spent = {state: [seconds(t) for t in trials if t.state.name.lower() == state] for state in counts}
+    spent = dict.fromkeys(counts, 0.0)
+    for trial in trials:
+        spent[trial.state.name.lower()] += seconds(trial) or 0.0
     return [
-        {"state": state, "n": n, "seconds": sum(s for s in spent[state] if s is not None)}
+        {"state": state, "n": n, "seconds": spent[state], "each": spent[state] / n}
         for state, n in counts.most_common()
     ]
 
@@ -185,9 +189,7 @@ def saved_by_pruning(trials: "Sequence[FrozenTrial]") -> dict[str, Any] | None:
     whole = max((len(t.intermediate_values) for t in trials if t.state.name == "COMPLETE"), default=0)
     known = [t for t in pruned if t.intermediate_values and seconds(t) is not None]
     left = [max(0, whole - len(t.intermediate_values)) for t in known]
-    saved = [
-        (seconds(t) or 0.0) / len(t.intermediate_values) * n for t, n in zip(known, left, strict=True)
-    ]
+    saved = [(seconds(t) or 0.0) / len(t.intermediate_values) * n for t, n in zip(known, left, strict=True)]
     spent = sum(seconds(t) or 0.0 for t in trials)
     return {
         "n_trials": len(pruned),

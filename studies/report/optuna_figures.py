@@ -71,7 +71,10 @@ def history_figure(
     ]
     if stopped:
         pruned = _dots(
-            "pruned", [t.number for t in stopped], [last_score(t) for t in stopped], [_hover(t) for t in stopped]
+            "pruned",
+            [t.number for t in stopped],
+            [last_score(t) for t in stopped],
+            [_hover(t) for t in stopped],
         )
         pruned["marker"] = {"size": 7, "symbol": "circle-open"}
         traces.append({**pruned, "meta": "baseline"})
@@ -145,7 +148,9 @@ def cost_figure(
         "meta": "stack",
         "hoverinfo": "skip",
     }
-    dots = _dots("trials", [seconds(t) for t in timed], [_value(t) for t in timed], [_hover(t) for t in timed])
+    dots = _dots(
+        "trials", [seconds(t) for t in timed], [_value(t) for t in timed], [_hover(t) for t in timed]
+    )
     costs = [cost for t in timed if (cost := seconds(t))]
     wide = bool(costs) and max(costs) > 10 * min(costs) and len(costs) == len(timed)
     return {
@@ -210,7 +215,10 @@ def _surface(
             z = griddata(unit, [_value(t) for t in tried], tuple(np.meshgrid(side, side)), method="linear")
     except QhullError:
         return None
-    places = [_unscaled(name, space[name], v.min() + side * np.ptp(v)) for name, v in zip((x, y), scaled, strict=True)]
+    places = [
+        _unscaled(name, space[name], v.min() + side * np.ptp(v))
+        for name, v in zip((x, y), scaled, strict=True)
+    ]
     rows = [[None if np.isnan(value) else float(f"{value:.5g}") for value in row] for row in z]
     return places[0], places[1], rows
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MOST_EMBEDDED = 2000
 """Trials that the page hands out as CSV and JSON by itself; the files beside it have all."""
 TRIAL_COLUMNS = ("number", "state", "value", "standard_error", "seconds", "why")
+DRAWN = ("figures", "rivals")
+"""Parts of a view that only say where marks are."""
 View = dict[str, Any]
 
 
@@ -66,10 +68,11 @@ def write_optuna_report(
             plotly_js=Markup(get_plotlyjs()),
         )
     )
-    numbers = [{key: value for key, value in view.items() if key != "figures"} for view in views]
+    numbers = [{key: value for key, value in view.items() if key not in DRAWN} for view in views]
     write_page(_trials_csv(views), csv_file)
     write_page(
-        json.dumps({"title": title, "versions": dict(versions), "studies": numbers}, indent=1, default=str) + "\n",
+        json.dumps({"title": title, "versions": dict(versions), "studies": numbers}, indent=1, default=str)
+        + "\n",
         json_file,
     )
     write_page(page, out)
@@ -109,9 +112,7 @@ def read_studies(source: Path | str) -> "list[Study]":
     return studies
 
 
-def studies_of(
-    source: Path | str, *, label: str | None = None, **told: Any
-) -> list[TunedStudy]:
+def studies_of(source: Path | str, *, label: str | None = None, **told: Any) -> list[TunedStudy]:
     """Return the studies of a journal or database as `TunedStudy`, with what is told of each.
 
     Parameters

@@ -12,6 +12,7 @@ from studies.report import optuna_blocks as blocks
 from studies.report import optuna_figures as figures
 from studies.report.format import number, plain, signed
 from studies.report.format import seconds as duration
+from studies.report.geometry import interval_mark, spanning_axis, ticks
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -75,7 +76,11 @@ def study_view(tuned: TunedStudy) -> dict[str, Any]:
     metric = str((study.metric_names or [study.user_attrs.get("metric", "objective")])[0])
     front = blocks.cheapest_front(study, ranked)
     top = blocks.best_trials(study, ranked, noise, tuned.complexity) if ranked else None
-    within = [t for t in ranked if top and noise is not None and blocks.loss(t, study) <= blocks.loss(ranked[0], study) + noise]
+    within = [
+        t
+        for t in ranked
+        if top and noise is not None and blocks.loss(t, study) <= blocks.loss(ranked[0], study) + noise
+    ]
     saved = blocks.saved_by_pruning(trials)
     view = {
         "label": tuned.label,
@@ -89,6 +94,7 @@ def study_view(tuned: TunedStudy) -> dict[str, Any]:
         "default": {"value": default.value} if default else None,
         "gain": blocks.loss(default, study) - blocks.loss(best, study) if best and default else None,
         "comparison": tuned.comparison,
+        "rivals": _rivals(tuned.comparison),
         "compare_command": tuned.compare,
         "bias": _bias(tuned, best),
         "settled": {"trial": settled, "n_after": sum(t.number > settled for t in trials)}
@@ -184,6 +190,42 @@ def _compared(row: Facts, rival: str, found: Facts) -> str:
     return f"Against {rival} no difference is shown: {told}, {where}."
 
 
+def _rivals(found: Facts | None) -> dict[str, Any] | None:
+    """Return the rows of the table of rivals, with the places of their marks on one axis around zero."""
+    named = {"default": "default parameters", "random": "random search"}
+    rows = [(named[key], found[key]) for key in named if found and found.get(key)]
+    if not rows:
+        return None
+    shown = [row["rechosen"] or row["difference"] for _, row in rows]
+    axis = spanning_axis([0.0, *(estimate[end] for estimate in shown for end in ("low", "high"))])
+    return {
+        "level": shown[0]["level"],
+        "ticks": ticks(axis),
+        "zero": axis.position(0.0),
+        "rows": [
+            {
+                "rival": rival,
+                "told": _told_of(row),
+                "value": row["value"],
+                "difference": row["difference"],
+                "rechosen": row["rechosen"],
+                "mark": interval_mark(estimate, axis),
+            }
+            for (rival, row), estimate in zip(rows, shown, strict=True)
+        ],
+    }
+
+
+def _told_of(row: Facts) -> str:
+    if "n_trials" not in row:
+        return f"trial {row['trial']} of this study"
+    stopped = f", {row['n_pruned']:,} pruned" if row["n_pruned"] else ""
+    return (
+        f"best of {row['n_trials']:,} trials{stopped}; {row['n_shared']:,} of them drawn by the tuning too; "
+        f"{duration(row['fit_s'])}"
+    )
+
+
 def _by(command: str | None) -> str:
     return f"; it would be by: {command}" if command else ""
 
@@ -206,9 +248,7 @@ def _bias(tuned: TunedStudy, best: "FrozenTrial | None") -> dict[str, Any] | Non
 def _agreement(importance: Sequence[Facts] | None) -> str:
     if not importance:
         return ""
-    first = {
-        key: min(importance, key=lambda row: row[key])["name"] for key in ("ped_rank", "fanova_rank")
-    }
+    first = {key: min(importance, key=lambda row: row[key])["name"] for key in ("ped_rank", "fanova_rank")}
     if len(set(first.values())) == 1:
         return f"Both evaluators put {first['ped_rank']} first."
     return (
@@ -226,9 +266,7 @@ def _settings(study: "Study") -> list[tuple[str, str]]:
     return [*known, *others]
 
 
-def _in_order(
-    ranked: "Sequence[FrozenTrial]", trials: "Sequence[FrozenTrial]"
-) -> "list[FrozenTrial]":
+def _in_order(ranked: "Sequence[FrozenTrial]", trials: "Sequence[FrozenTrial]") -> "list[FrozenTrial]":
     complete = {trial.number for trial in ranked}
     return [*ranked, *(trial for trial in trials if trial.number not in complete)]
 
@@ -245,10 +283,3 @@ def _row(trial: "FrozenTrial", parameters: Sequence[str]) -> dict[str, Any]:
         "why": plain(why) if why else "",
         "params": {name: trial.params[name] for name in parameters if name in trial.params},
     }
-
-
-def told_seconds(saved: Facts | None) -> str:
-    """Write what pruning saved, None and nothing told apart."""
-    if saved is None:
-        return "none pruned"
-    return f"about {duration(saved['seconds'])}" if saved["seconds"] is not None else f"{saved['n_trials']} pruned"

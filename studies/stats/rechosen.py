@@ -68,7 +68,9 @@ def rechosen_estimate(
     _, family = np.unique(np.asarray(families), return_inverse=True)
     counts = np.bincount(family).astype(np.float64)
     if len(counts) < FEWEST_FAMILIES:
-        raise ValueError(f"got {len(counts)} family, expected {FEWEST_FAMILIES} or more: some must be left out")
+        raise ValueError(
+            f"got {len(counts)} family, expected {FEWEST_FAMILIES} or more: some must be left out"
+        )
     sums = _family_sums(losses, family)
     rival_sums = None if rivals is None else _family_sums(rivals, family)
     rng, found = np.random.default_rng(seed), []
