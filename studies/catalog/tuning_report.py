@@ -72,7 +72,7 @@ def report_on_run(
         [one for name in tuned_members(run_path) for one in _of_member(run_path, name, summary)],
         out,
         title=title,
-        source=f"run {run_path.name}",
+        source=f"run folder {run_path.name}",
     )
 
 

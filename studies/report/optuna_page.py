@@ -61,6 +61,7 @@ def write_optuna_report(
             title=title,
             source=source,
             studies=views,
+            metric=_shared_metric(views),
             most_trials=MOST_TRIALS,
             embedded=[_embedded(view) for view in views],
             versions=versions,
@@ -129,6 +130,12 @@ def studies_of(source: Path | str, *, label: str | None = None, **told: Any) -> 
         TunedStudy(study=study, label=_label(label, study.study_name, alone=len(studies) == 1), **told)
         for study in studies
     ]
+
+
+def _shared_metric(views: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what all studies measure, in words; None where they differ."""
+    told = {f"{view['metric']}, {view['direction']}" for view in views}
+    return told.pop() if len(told) == 1 else None
 
 
 def _label(label: str | None, name: str, *, alone: bool) -> str:
