@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ensembles.search import Progress, Search, judge_one
 
 CLOSE = 1e-5
-"""Largest difference, as a share, between a trial's value and the mean of its losses that rounding explains."""
+"""Share by which the mean of a trial's losses may differ from its value: rounding explains no more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -69,8 +69,8 @@ def losses_of_trials(
         if mean is None or abs(mean - trial.value) > CLOSE * max(abs(trial.value), 1.0):
             raise ValueError(
                 f"trial {trial.number} of {search.study_name} was told {trial.value:.6g} and comes to "
-                f"{'no score' if mean is None else f'{mean:.6g}'} now: data, features or versions have changed "
-                "since it ran"
+                f"{'no score' if mean is None else f'{mean:.6g}'} now: data, features or versions have "
+                "changed since it ran"
             )
         found.append(judged)
         if progress is not None:

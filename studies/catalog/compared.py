@@ -1,4 +1,4 @@
-"""A tuned member against its defaults and against a random search of as many trials, on the same folds [edge].
+"""A tuned member against its defaults and a random search of as many trials, on the same folds [edge].
 
 Paired by question and resampled by family. Two figures each: as the trials were chosen, and with the choice
 made anew in every resample (`studies.stats.rechosen`). A random search is one study more, with the same
