@@ -1,4 +1,4 @@
-"""Starts optuna-dashboard, a live server of the extra ``dashboard``, on the studies of a run or of anyone [edge].
+"""Starts optuna-dashboard (extra ``dashboard``), a live server, on the studies of a run or of anyone [edge].
 
 A run has a journal per member and the dashboard reads one storage, so that the run's studies are copied into
 one journal first; what is changed or deleted in the dashboard does not reach the run. A journal or
@@ -37,7 +37,7 @@ def find_dashboard() -> str:
 
 
 def serve_run(run_path: Path, progress: Progress, *, port: int) -> int:
-    """Serve a copy of all studies of a run, random searches included, until interrupted; return the exit code."""
+    """Serve a copy of all studies of a run, random searches too, until interrupted; return the exit code."""
     program = find_dashboard()
     journals = [run_path / journal_of(name) for name in tuned_members(run_path)]
     journals += [run_path / random_journal_of(name) for name in tuned_members(run_path)]

@@ -1,7 +1,7 @@
 """The ground of a run that is there already, laid again to learn more of its methods [edge].
 
-Nothing is trained, extracted or downloaded, and no step is done anew: data and feature store are opened where the
-run left them, and have to be those that its members were tuned on. Left out: what only the scoring needs.
+Nothing is trained, extracted or downloaded, and no step is done anew: data and feature store are opened
+where the run left them, and have to be those that its members were tuned on. Left out: what only the scoring needs.
 """
 
 import json
@@ -56,6 +56,7 @@ def check_tuned_on(ground: Ground, member: str) -> None:
     other = [name for name, value in key.items() if name not in FREE and record["inputs"].get(name) != value]
     if other:
         raise InputError(
-            f"{member} was tuned on other questions or features than are there now ({', '.join(other)} differ)",
+            f"{member} was tuned on other questions or features than are there now; "
+            f"what differs: {', '.join(other)}",
             path=Path(ground.run.path),
         )

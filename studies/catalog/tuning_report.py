@@ -1,7 +1,7 @@
 """The report about the tuning of a run, finished or not, or about Optuna studies of anyone's [edge].
 
-Reads journals, the summary's outer scores and what `studies.catalog.compared` found. Left out: drawing, which is
-`studies.report.optuna_page`.
+Reads journals, the summary's outer scores and what `studies.catalog.compared` found. Left out: drawing,
+which is `studies.report.optuna_page`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -151,8 +151,8 @@ def _cost(run: RunDir, members: Sequence[str], spec: StudySpec) -> str:
     if not n_trials:
         return "the random searches are done; nothing is fitted"
     return (
-        f"random search: {n_trials:,} trials of {len(members)} members on {spec.folds} folds, as many as the tuning "
-        f"had; about {format.seconds(spent / spec.jobs)} at its pace"
+        f"random search: {n_trials:,} trials of {len(members)} members, as many as the tuning had; "
+        f"about {format.seconds(spent / spec.jobs)} at its pace"
     )
 
 

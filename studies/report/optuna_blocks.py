@@ -64,7 +64,7 @@ def seconds(trial: "FrozenTrial") -> float | None:
 
 
 def settled_at(study: "Study", ranked: "Sequence[FrozenTrial]", noise: float | None) -> int | None:
-    """Return the trial after which all further ones together gained less than the noise, None without noise."""
+    """Return the trial after which all others together gained less than the noise; None without noise."""
     if noise is None or not ranked:
         return None
     limit = loss(ranked[0], study) + noise
@@ -167,7 +167,7 @@ def edges(best: "FrozenTrial", within: "Sequence[FrozenTrial]") -> list[dict[str
 
 
 def states(trials: "Sequence[FrozenTrial]") -> list[dict[str, Any]]:
-    """Return the number of trials in each state, their seconds and those of each, the most frequent state first."""
+    """Return trials, seconds and seconds of each per state, the most frequent state first."""
     counts = Counter(trial.state.name.lower() for trial in trials)
     spent = dict.fromkeys(counts, 0.0)
     for trial in trials:

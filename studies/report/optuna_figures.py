@@ -1,4 +1,4 @@
-"""The data of a tuned study's figures, as plotly traces in plain dictionaries; drawing is the page's business.
+"""The data of a tuned study's figures, as plotly traces in plain dictionaries; the page draws them.
 
 ``meta`` of a trace names the colour of the page that it takes. Surfaces are linear between trials and end
 where trials end: nothing is fitted to them.

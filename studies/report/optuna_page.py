@@ -30,7 +30,7 @@ View = dict[str, Any]
 def write_optuna_report(
     tuned: Sequence[TunedStudy], out: Path, *, title: str = "Tuning", source: str = ""
 ) -> list[View]:
-    """Write the page about tuned studies, and beside it their trials as ``.csv`` and all numbers as ``.json``.
+    """Write the page about tuned studies, and beside it their trials as CSV and all numbers as JSON.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def read_studies(source: Path | str) -> "list[Study]":
     names, storage = _opened(str(source) if place is None else place)
     if not names:
         raise InputError(
-            f"{'' if place else f'{source} '}holds no study, allowed is a journal or database with at least one",
+            f"{'' if place else f'{source} '}holds no study, allowed is an Optuna journal or database with one",
             path=place,
         )
     studies = [optuna.load_study(study_name=name, storage=storage) for name in sorted(names)]

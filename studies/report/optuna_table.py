@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 DIGITS = 3
 LONGEST_LABEL = 20
 FOOT = (
-    "Differences: tuned minus rival, paired, below zero tuning lost less; * where the interval leaves zero out. "
-    "~ an estimate: pruned steps were not run."
+    "Differences: tuned minus rival, paired, below zero tuning lost less; "
+    "* where the interval leaves zero out. ~ an estimate: pruned steps were not run."
 )
 
 

@@ -60,7 +60,7 @@ def study_view(tuned: TunedStudy) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``best``, ``default``, ``comparison``, ``bias`` and ``importance`` are None where trials do not carry them.
+        ``best``, ``default``, ``comparison``, ``bias``, ``importance`` are None where trials lack them.
     """
     study = tuned.study
     trials = study.get_trials(deepcopy=False)
@@ -141,7 +141,7 @@ def study_view(tuned: TunedStudy) -> dict[str, Any]:
 
 
 def verdict(view: Facts) -> list[str]:
-    """Return what the tuning was worth, in sentences: against the defaults, against chance, where it stood still.
+    """Return what the tuning was worth, in sentences: against the defaults, against random search.
 
     Parameters
     ----------
@@ -162,8 +162,8 @@ def verdict(view: Facts) -> list[str]:
         gain = view["gain"]
         against = f"a gain of {number(gain, 4)}" if gain else "tuning found nothing better"
         told.append(
-            f"The default parameters reach {number(view['default']['value'], 4)}: {against}. Whether that is more "
-            f"than noise is not measured{_by(view['compare_command'])}."
+            f"The default parameters reach {number(view['default']['value'], 4)}: {against}. "
+            f"Whether that is more than noise is not measured{_by(view['compare_command'])}."
         )
     else:
         told.append("The default parameters were not among the trials that were completed.")

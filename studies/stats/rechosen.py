@@ -54,8 +54,8 @@ def rechosen_estimate(
     Raises
     ------
     ValueError
-        If shapes do not fit, a loss is not finite, there is one family only, or ``level`` or ``n_boot`` is out
-        of range.
+        If shapes do not fit, a loss is not finite, there is one family only, or ``level`` or ``n_boot`` is
+        out of range.
 
     Examples
     --------

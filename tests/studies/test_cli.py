@@ -13,7 +13,8 @@ runner = CliRunner()
 
 
 @pytest.mark.parametrize(
-    "verb", [[], ["list"], ["run"], ["predict"], ["tune-worker"], ["report"], ["data"], ["data", "mini"]]
+    "verb",
+    [[], ["list"], ["run"], ["predict"], ["tune-worker"], ["report"], ["optuna"], ["data"], ["data", "mini"]],
 )
 def test_help_fits_eighty_columns_and_shows_an_example(
     verb: list[str], monkeypatch: pytest.MonkeyPatch
