@@ -1,7 +1,8 @@
 """The ground of a run that is there already, laid again to learn more of its methods [edge].
 
 Nothing is trained, extracted or downloaded, and no step is done anew: data and feature store are opened
-where the run left them, and have to be those that its members were tuned on. Left out: what only the scoring needs.
+where the run left them, and have to be those that its members were tuned on. Left out: what only the
+scoring needs.
 """
 
 import json

@@ -99,7 +99,7 @@ def read_studies(source: Path | str) -> "list[Study]":
     names, storage = _opened(str(source) if place is None else place)
     if not names:
         raise InputError(
-            f"{'' if place else f'{source} '}holds no study, allowed is an Optuna journal or database with one",
+            f"{'' if place else f'{source} '}holds no study, allowed is an Optuna journal or database",
             path=place,
         )
     studies = [optuna.load_study(study_name=name, storage=storage) for name in sorted(names)]

@@ -2,7 +2,10 @@ import errno
 import json
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from typer.testing import CliRunner
 
 from studies.catalog import STUDIES, Study
@@ -145,3 +148,61 @@ def test_a_folder_in_use_is_not_overwritten_by_data(tmp_path: Path) -> None:
     result = runner.invoke(app, ["data", "mini", "--out", str(tmp_path)])
     assert result.exit_code == 2
     assert "not empty" in result.stderr
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    file = tmp_path / "mine.log"
+    storage = JournalStorage(JournalFileBackend(str(file)))
+    study = optuna.create_study(study_name="mine", storage=storage, sampler=optuna.samplers.RandomSampler(0))
+    study.optimize(lambda trial: trial.suggest_float("x", -1, 1) ** 2, n_trials=6)
+    return file
+
+
+def test_a_journal_of_ones_own_is_reported(journal: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    before = journal.read_bytes()
+    result = runner.invoke(app, ["optuna", str(journal), "--out", str(page)])
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == f"report: {page}"
+    assert "Random search at equal budget is not measured." in page.read_text(encoding="utf-8")
+    assert len((tmp_path / "page.csv").read_text().splitlines()) == 1 + 6
+    assert journal.read_bytes() == before
+
+
+def test_a_database_of_ones_own_is_reported_by_file_and_by_url(journal: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.db"
+    url = f"sqlite:///{file}"
+    optuna.copy_study(
+        from_study_name="mine", from_storage=JournalStorage(JournalFileBackend(str(journal))), to_storage=url
+    )
+    pages = []
+    for source in (str(file), url):
+        result = runner.invoke(app, ["optuna", source, "--out", str(tmp_path / "p.html")])
+        assert result.exit_code == 0, result.stderr
+        pages.append((tmp_path / "p.csv").read_text())
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nowhere"], "no such file"),
+        (["."], "holds no run"),
+        (["mine.log", "--random"], "got no run folder"),
+        (["mine.log", "--dashboard"], "pip install 'llava-ensembles[dashboard]'"),
+        (["sqlite:///nowhere.db"], "no such file"),
+        (["nothing://host/db"], "nothing://host/db"),
+    ],
+)
+def test_what_cannot_be_reported_ends_with_one_line_and_two(
+    arguments: list[str], told: str, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(journal.parent)
+    monkeypatch.setattr("studies.catalog.dashboard.PROGRAM", "no-such-dashboard")
+    result = runner.invoke(app, ["optuna", *arguments])
+    assert result.exit_code == 2
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert told in result.stderr
+    assert [file.name for file in journal.parent.iterdir()] == ["mine.log"]

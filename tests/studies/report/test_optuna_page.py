@@ -221,9 +221,23 @@ def test_figures_are_drawn_without_any_request(journal, tmp_path, browser):
     page = write_page({"xgboost": journal}, tmp_path / "optuna.html")
     assert browser.requests(page) == []
     arguments = ("--dump-dom", "--window-size=1280,6000", "--virtual-time-budget=6000", page.as_uri())
+    dom = browser.run(*arguments)
     # Pairs are folded away, and drawn when they are unfolded.
-    assert (
-        browser.run(*arguments).count("drawn js-plotly-plot")
-        + browser.run(*arguments).count("drawn low js-plotly-plot")
-        == 5
-    )
+    assert dom.count('class="drawn js-plotly-plot"') == 2
+    assert dom.count('class="drawn low js-plotly-plot"') == 3
+
+
+@pytest.mark.chromium
+def test_a_table_is_sorted_by_a_click_on_its_head(journal, tmp_path, browser):
+    page = write_page({"xgboost": journal}, tmp_path / "optuna.html")
+    click = """<script>addEventListener('load', () => {
+    const table = [...document.querySelectorAll('table.sortable')].at(-1);
+    const told = () => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent).join(' ');
+    const button = table.tHead.rows[0].cells[0].querySelector('button');
+    button.click(); document.body.dataset.up = told();
+    button.click(); document.body.dataset.down = told();
+    });</script></body>"""
+    page.write_text(page.read_text(encoding="utf-8").replace("</body>", click), encoding="utf-8")
+    dom = browser.run("--dump-dom", "--virtual-time-budget=4000", page.as_uri())
+    assert re.search(r'data-up="([^"]*)"', dom)[1].split() == [str(i) for i in range(24)]
+    assert re.search(r'data-down="([^"]*)"', dom)[1].split() == [str(i) for i in reversed(range(24))]
