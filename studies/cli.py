@@ -241,7 +241,7 @@ def report_tuning(
     """
     from studies.catalog import dashboard as server
     from studies.catalog.outputs import OPTUNA_FILE, write_tuning_report
-    from studies.catalog.tuning_report import compare_at_random, report_on_studies
+    from studies.catalog.tuning_report import compare_at_random, report_on_studies, tuned_members
     from studies.report.optuna_table import tuning_table
 
     run = Path(source) if "://" not in source else None
@@ -257,6 +257,7 @@ def report_tuning(
             page = out or Path(OPTUNA_FILE)
             views = report_on_studies(run or source, page)
         else:
+            tuned_members(run)
             with shown(_console(stderr=True)) as progress:
                 if random:
                     compare_at_random(run, progress)
