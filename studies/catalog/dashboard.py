@@ -57,6 +57,7 @@ def copy_studies(journals: Sequence[Path], out: Path, progress: Progress) -> Non
     """Copy the studies of several journals into one."""
     import optuna
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     to, tick = open_storage(out), progress.stage("copy the studies")
     for place, journal in enumerate(journals):
         storage = open_storage(journal)

@@ -124,8 +124,11 @@ def test_trials_that_do_not_come_to_their_scores_are_refused(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(compared[0], run)
-    # The random search of one is given to be the tuning of another.
-    shutil.copy(run / "optuna" / "linear.journal", run / "optuna" / "decision_tree.journal")
+    journal = run / "optuna" / "decision_tree.journal"
+    told = study_in(journal).trials[0].value
+    text = journal.read_text()
+    assert repr(told) in text
+    journal.write_text(text.replace(repr(told), repr(told - 0.1)))
     done = studies("optuna", run, "--random")
     assert done.returncode == 2
     assert "decision_tree.journal: trial 0 of decision_tree was told" in done.stderr

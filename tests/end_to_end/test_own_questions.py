@@ -96,7 +96,8 @@ def test_a_broken_off_run_redoes_only_what_is_missing(
     out = tmp_path / "run"
     shutil.copytree(finished[0], out)
     wanted = (out / "predictions.parquet").read_bytes()
-    lost = {"manifest.json", "summary.json", "report.html", "optuna.html", "predictions.parquet"}
+    lost = {"manifest.json", "summary.json", "report.html", "predictions.parquet"}
+    lost |= {"optuna.html", "optuna.csv", "optuna.json"}
     for name in lost:
         (out / name).unlink()
     (out / "steps" / "fit.xgboost.json").unlink()
