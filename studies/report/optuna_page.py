@@ -60,10 +60,12 @@ def write_optuna_report(
         .render(
             title=title,
             source=source,
-            studies=views,
+            studies=[
+                {**view, "embedded": _embedded(view), "n_more": max(0, len(view["trials"]) - MOST_TRIALS)}
+                for view in views
+            ],
             metric=_shared_metric(views),
             most_trials=MOST_TRIALS,
-            embedded=[_embedded(view) for view in views],
             versions=versions,
             files=[csv_file.name, json_file.name],
             plotly_js=Markup(get_plotlyjs()),
