@@ -17,13 +17,13 @@ from studies.catalog.published import answered_by_all
 from studies.pipeline import load_file
 from studies.progress import Progress
 from studies.rundir import RunDir
-from studies.spec import StudySpec
+from studies.spec.ensemble import EnsembleSpec
 
 FREE = ("version",)
 """Parts of a ground's key that may have changed: the trials are checked by their scores."""
 
 
-def reopen_ground(spec: StudySpec, run: RunDir, progress: Progress) -> Ground:
+def reopen_ground(spec: EnsembleSpec, run: RunDir, progress: Progress) -> Ground:
     """Return the ground that a run's members were tuned on.
 
     Raises

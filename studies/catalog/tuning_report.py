@@ -31,7 +31,8 @@ from studies.progress import Progress
 from studies.report import format, studies_of, write_optuna_report
 from studies.report.optuna_view import TunedStudy
 from studies.rundir import SPEC_FILE, RunDir, open_run
-from studies.spec import StudySpec, from_json
+from studies.spec.base import from_json
+from studies.spec.ensemble import EnsembleSpec
 
 Facts = Mapping[str, Any]
 
@@ -94,7 +95,7 @@ def compare_at_random(run_path: Path, progress: Progress) -> None:
     """
     spec_file, members = run_path / SPEC_FILE, tuned_members(run_path)
     text = spec_file.read_text(encoding="utf-8")
-    spec = from_json(text, path=spec_file)
+    spec = from_json(EnsembleSpec, text, path=spec_file)
     check_backends(spec)
     with (
         open_run(run_path, spec=text, resume=True, differ=lambda stored: []) as run,
@@ -138,7 +139,7 @@ def _failed(run: RunDir, name: str) -> bool:
     return all(trial.state.name != "COMPLETE" for trial in ended_trials(run.path / journal_of(name)))
 
 
-def _cost(run: RunDir, members: Sequence[str], spec: StudySpec) -> str:
+def _cost(run: RunDir, members: Sequence[str], spec: EnsembleSpec) -> str:
     """Say what the random searches will take, at the pace of the tuning."""
     n_trials, spent = 0, 0.0
     for name in members:
