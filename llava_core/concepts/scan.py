@@ -8,6 +8,7 @@ done; the key covers files, columns and finder, and a run that was killed search
 import hashlib
 import json
 import shutil
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -91,10 +92,7 @@ def scan_captions(
     n_captions = n_resumed = 0
     search = partial(find_in_chunk, finder=config.finder, form=config.form)
     waiting: deque[tuple[Path, Future[ChunkPhrases] | None, tuple[int, int]]] = deque()
-    # Spawned, not forked: the progress bar and pyarrow have threads of their own.
-    pool: Executor = _Here()
-    if n_processes > 1:
-        pool = ProcessPoolExecutor(n_processes, mp_context=get_context("spawn"))
+    pool: Executor = _Here() if n_processes == 1 else worker_pool(n_processes)
 
     def take() -> None:
         file, found, (done, total) = waiting.popleft()
@@ -149,6 +147,17 @@ def all_chunks(
         for chunk in caption_chunks(path, config.columns, size=size, on_bad=on_bad):
             share = sizes[number] * chunk.done // max(chunk.total, 1)
             yield chunk, (sum(sizes[:number]) + share, sum(sizes))
+
+
+def worker_pool(n_processes: int) -> ProcessPoolExecutor:
+    """Return processes that leave Ctrl-C to this one, which ends them without a traceback of each."""
+    # Spawned, not forked: the progress bar and pyarrow have threads of their own.
+    return ProcessPoolExecutor(
+        n_processes,
+        mp_context=get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
 
 
 def remove_parts(parts: Path) -> None:

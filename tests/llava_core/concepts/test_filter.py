@@ -1,5 +1,6 @@
 import json
 import shutil
+import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -153,6 +154,11 @@ def test_parts_of_other_inputs_are_not_taken_up(tsv: Path, tmp_path: Path) -> No
     assert resumed(ScanConfig(form=replace(ScanConfig().form, singular=True))) == 0
     tsv.write_text(tsv.read_text() + "a cat\thttp://cat\n")
     assert resumed(ScanConfig()) == 0
+
+
+def test_ctrl_c_is_left_to_the_process_that_the_user_started() -> None:
+    with scan.worker_pool(1) as pool:
+        assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
 
 
 def test_records_are_those_of_stage_1(tsv: Path, tmp_path: Path) -> None:
