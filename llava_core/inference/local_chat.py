@@ -5,9 +5,11 @@ draws, so that a reply does not depend on its batch. Left out: quantised loading
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from threading import Lock
 
 import torch
+from jinja2 import TemplateError
 from transformers import AutoModelForCausalLM, StoppingCriteriaList
 
 from llava_core.backends.chat import BackendError, Message, Reply, Request
@@ -100,10 +102,22 @@ class LocalBackend:
         return places
 
     def _ids(self, messages: Sequence[Message]) -> list[int]:
-        told = [{"role": message.role, "content": message.text} for message in messages]
-        text = self._tokenizer.apply_chat_template(told, tokenize=False, add_generation_prompt=True)
+        try:
+            text = self._told(messages)
+        except TemplateError:  # Gemma's and others refuse a system message
+            try:
+                text = self._told(_without_system(messages))
+            except TemplateError as error:
+                raise InputError(
+                    f"the chat template of {self._checkpoint} refuses what it is asked ({error})",
+                    field="local",
+                ) from None
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
+
+    def _told(self, messages: Sequence[Message]) -> str:
+        told = [{"role": message.role, "content": message.text} for message in messages]
+        return str(self._tokenizer.apply_chat_template(told, tokenize=False, add_generation_prompt=True))
 
     @torch.inference_mode()
     def _decode(self, prompts: Sequence[Sequence[int]], decoding: Decoding) -> list[Reply]:
@@ -131,3 +145,12 @@ class LocalBackend:
                 )
             )
         return replies
+
+
+def _without_system(messages: Sequence[Message]) -> list[Message]:
+    """Return the messages with what the system says at the head of the first that the user says."""
+    system = [message.text for message in messages if message.role == "system"]
+    others = [message for message in messages if message.role != "system"]
+    if system and others:
+        others[0] = replace(others[0], text="\n\n".join([*system, others[0].text]))
+    return others

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -71,6 +73,27 @@ def test_replies_end_where_the_span_does(folder) -> None:
     assert fits.n_prompt_tokens + fits.n_completion_tokens <= 40
     assert isinstance(too_long, BackendError)
     assert str(too_long) == "a prompt of 62 tokens, the model's span is 40"
+
+
+@pytest.mark.parametrize("refused", ["system", "user"])
+def test_a_template_that_refuses_a_role(folder, tmp_path, refused: str) -> None:
+    shutil.copytree(folder, tmp_path / "strict")
+    refuse = (
+        "{% for m in messages if m.role == '"
+        + refused
+        + "' %}{{ raise_exception('no such role') }}{% endfor %}"
+    )
+    (tmp_path / "strict" / "chat_template.jinja").write_text(refuse + TEMPLATE)
+    strict = LocalBackend(str(tmp_path / "strict"), device="cpu")
+    messages = (Message(role="system", text="b c"), Message(role="user", text="d e"))
+    if refused == "user":
+        with pytest.raises(InputError, match=r"field local: the chat template of .* refuses"):
+            strict.n_tokens(messages)
+        return
+    [reply] = strict.reply([Request(id="1", messages=messages, max_tokens=4)])
+    [joined] = LocalBackend(str(folder), device="cpu").reply([asking("b c d e", max_tokens=4)])
+    assert isinstance(reply, Reply)
+    assert reply == joined
 
 
 def test_a_model_without_a_chat_template_is_refused(folder, tmp_path) -> None:
