@@ -312,6 +312,11 @@ def ask_llm(
             _language_model(spec), requests, cache=cache, budget=budget,
             concurrency=spec.llm_concurrency if spec.llm_local is None else 1, progress=tick,
         )  # fmt: skip
+        n_refused = sum(not text for text in texts.values())
+        if n_refused:
+            progress.note(
+                f"{n_refused} of {len(texts)} questions were refused or left without a word ({name})"
+            )
         write_json(run.path / file, {"outputs": texts})
         return {"n_requests": len(texts)}
 

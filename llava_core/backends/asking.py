@@ -13,10 +13,15 @@ from typing import Generic, Literal, TypeVar
 from llava_core.backends.budget import Budget, Purse, Usage, at_most
 from llava_core.backends.cache import ReplyCache
 from llava_core.backends.chat import Backend, BackendError, Reply, Request
+from llava_core.errors import InputError
 
 Value = TypeVar("Value")
 _AHEAD = 2
 """Batches that wait for each thread; few, so that memory stays level over any number of requests."""
+
+
+GIVE_UP = 20
+"""Requests in a row without a reply after which nobody seems to be there any more."""
 
 
 class Malformed(ValueError):
@@ -37,6 +42,8 @@ class Outcome(Generic[Value]):
     """Every reply there was, the last one last."""
     problem: str | None = None
     """Why there is no value."""
+    is_lasting: bool = False
+    """Of kind ``failed``: the request itself was refused, and will be again."""
 
 
 def ask_all(
@@ -73,7 +80,8 @@ def ask_all(
     Raises
     ------
     InputError
-        If no request can succeed, e.g. for a wrong key. Replies that came before are in the cache.
+        If no request can succeed, e.g. for a wrong key, or `GIVE_UP` in a row got no reply. Replies that came
+        before are in the cache.
     """
     asked = list(requests)
     asker = _Asker(backend, read, cache, Purse(budget or Budget(), cache.spent), n_tries)
@@ -81,7 +89,7 @@ def ask_all(
         asked[start : start + backend.batch_size] for start in range(0, len(asked), backend.batch_size)
     )
     waiting: deque[Future[list[Outcome[Value]]]] = deque()
-    n_done = 0
+    n_done = n_lost = 0
     with ThreadPoolExecutor(concurrency) as pool:
         try:
             while batches or waiting:
@@ -89,6 +97,13 @@ def ask_all(
                     waiting.append(pool.submit(asker.outcomes, batches.popleft()))
                 for outcome in waiting.popleft().result():
                     n_done += 1
+                    lost = outcome.kind == "failed" and not outcome.is_lasting
+                    n_lost = n_lost + 1 if lost else 0
+                    if n_lost == GIVE_UP:
+                        raise InputError(
+                            f"{GIVE_UP} requests in a row got no reply ({outcome.problem}); "
+                            "the replies before are kept, run again to go on"
+                        )
                     if progress is not None:
                         progress(n_done, len(asked))
                     yield outcome
@@ -129,7 +144,11 @@ class _Asker(Generic[Value]):
                     )
                 elif isinstance(reply, BackendError):
                     found[place] = Outcome(
-                        request=given, kind="failed", texts=texts[place], problem=str(reply)
+                        request=given,
+                        kind="failed",
+                        texts=texts[place],
+                        problem=str(reply),
+                        is_lasting=reply.is_lasting,
                     )
                 else:
                     texts[place] += (reply.text,)

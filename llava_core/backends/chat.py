@@ -42,7 +42,18 @@ class Reply:
 
 
 class BackendError(Exception):
-    """A request that got no reply, after every retry; the run can go on with the others."""
+    """A request that got no reply, after every retry; the run can go on with the others.
+
+    Parameters
+    ----------
+    problem : str
+    is_lasting : bool
+        Whether the request itself was refused (too long, against a policy), and will be again.
+    """
+
+    def __init__(self, problem: str, *, is_lasting: bool = False) -> None:
+        super().__init__(problem)
+        self.is_lasting = is_lasting
 
 
 class Backend(Protocol):

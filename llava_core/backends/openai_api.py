@@ -25,6 +25,8 @@ _BYTES_PER_TOKEN = 4
 """English text; the model's own tokenizer is not at hand."""
 _TOKENS_PER_MESSAGE = 4
 _NO_CREDIT = "insufficient_quota"
+_PASSING = (408, 409, 429)
+"""Refusals below 500 that another time may not meet."""
 _LENGTH, _NEWER_LENGTH = "max_tokens", "max_completion_tokens"
 _OUR_FIELDS = ("model", "temperature", "messages", _LENGTH, _NEWER_LENGTH)
 
@@ -39,7 +41,7 @@ class OpenAIBackend:
     endpoint : str, optional
         Address up to ``/v1``; ``OPENAI_BASE_URL``, else OpenAI's own, if not given.
     n_retries : int
-        Further tries of a request that failed.
+        Further tries of a request that failed; 12 wait for about 70 s, so that a limit per minute passes.
     timeout_s : float
         Seconds to wait for one reply.
 
@@ -52,7 +54,7 @@ class OpenAIBackend:
     batch_size = 1
 
     def __init__(
-        self, *, model: str, endpoint: str | None = None, n_retries: int = 6, timeout_s: float = 120.0
+        self, *, model: str, endpoint: str | None = None, n_retries: int = 12, timeout_s: float = 120.0
     ) -> None:
         try:
             from openai import OpenAI
@@ -176,7 +178,9 @@ class OpenAIBackend:
             raise InputError(said, field="model") from None
         if error.code == _NO_CREDIT:
             raise InputError(said, field="endpoint") from None
-        return BackendError(f"status {status}: {_words(error)}")
+        return BackendError(
+            f"status {status}: {_words(error)}", is_lasting=status < 500 and status not in _PASSING
+        )
 
 
 class _NoCompletion(Exception):

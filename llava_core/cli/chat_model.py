@@ -43,6 +43,7 @@ def open_backend(
     local: str | None,
     device: str | None = None,
     dtype: str | None = None,
+    seed: int = 0,
 ) -> "Backend":
     """Return the language model that the options name.
 
@@ -58,7 +59,7 @@ def open_backend(
             raise InputError("got --endpoint beside --local, which needs none", field="endpoint")
         from llava_core.inference.local_chat import LocalBackend
 
-        return LocalBackend(local, device=device, dtype=dtype)
+        return LocalBackend(local, device=device, dtype=dtype, seed=seed)
     from llava_core.backends.openai_api import OpenAIBackend
 
     assert model is not None

@@ -95,7 +95,7 @@ def generate(
     if images is not None and not images.is_dir():
         raise InputError("no such folder of images", path=images)
     check_replaceable(out, marks=write.MARKS)
-    backend = open_backend(model=model, endpoint=endpoint, local=local, device=device, dtype=dtype)
+    backend = open_backend(model=model, endpoint=endpoint, local=local, device=device, dtype=dtype, seed=seed)
     with bar("read scenes") as tick:
         found = _scenes(captions, instances, scenes, crowds, tick)
     _tell_counted(found.counted)

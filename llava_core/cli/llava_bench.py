@@ -52,6 +52,9 @@ def judge(
     swap: Annotated[
         bool, typer.Option("--swap", help="Judge each pair in both orders, to show the judge's bias.")
     ] = False,
+    temperature: Annotated[
+        float, typer.Option(help="0.2 as published; some newer models take 1 only.", min=0.0)
+    ] = 0.2,
     concurrency: Concurrency = 8,
     budget_tokens: BudgetTokens = None,
     budget_cost: BudgetCost = None,
@@ -71,12 +74,11 @@ def judge(
 
     if out.suffix != ".jsonl":
         raise InputError(f"got {out.name!r}, allowed is a file of type .jsonl", field="out")
-    compared = comparisons(
-        read_bench_questions(questions), contexts=contexts, references=references, candidates=answers
-    )
+    asked = read_bench_questions(questions)
+    compared = comparisons(asked[:limit], contexts=contexts, references=references, candidates=answers)
     budget = open_budget(tokens=budget_tokens, cost=budget_cost, price_in=price_in, price_out=price_out)
     backend = open_backend(model=model, endpoint=endpoint, local=local, device=device, dtype=dtype)
-    plan = plan_run(backend, compared, out, swap=swap, limit=limit)
+    plan = plan_run(backend, compared, out, n_questions=len(asked), swap=swap, temperature=temperature)
     with ReplyCache(out.with_suffix(CACHE_SUFFIX)) as cache:
         tell_estimate(backend, [task.request for task in plan.left], cache, budget)
         with resumable(), bar("judge", hidden=not plan.left) as tick:

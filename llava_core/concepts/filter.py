@@ -100,6 +100,8 @@ def filter_captions(
     check_replaceable(out, marks=MARKS)
     if config.image_names is not None:
         _check_pattern(config.image_names)
+        if not config.records:
+            raise InputError("got image names without --records, which alone needs them", field="image-names")
     elif config.records:
         columns = replace(config.scan.columns, need_image=True)
         config = replace(config, scan=replace(config.scan, columns=columns))

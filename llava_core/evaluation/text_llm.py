@@ -67,7 +67,7 @@ def ask_texts(
     concurrency: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, str]:
-    """Return the model's words, by question id.
+    """Return the model's words, by question id; none, "", where the question itself was refused.
 
     Parameters
     ----------
@@ -83,8 +83,9 @@ def ask_texts(
     Raises
     ------
     InputError
-        If one request has no reply. A question that was never asked must not look like one that the model had
-        no answer to, so nothing is returned; the replies there were are in the cache.
+        If a request has no reply, for another reason than that it was refused itself. A question that was
+        never asked must not look like one that the model had no answer to, so nothing is returned; the
+        replies there were are in the cache.
     """
     with ReplyCache(cache) as replies:
         outcomes = list(
@@ -93,14 +94,14 @@ def ask_texts(
                 progress=progress,
             )
         )  # fmt: skip
-    lacking = [outcome for outcome in outcomes if outcome.value is None]
+    lacking = [outcome for outcome in outcomes if outcome.value is None and not outcome.is_lasting]
     if lacking:
         raise InputError(
             f"no reply to {len(lacking)} of {len(outcomes)} requests (the first: {lacking[0].problem}); the "
             "others are kept, run again to go on",
             record=lacking[0].request.id,
         )
-    return {outcome.request.id: outcome.value for outcome in outcomes if outcome.value is not None}
+    return {outcome.request.id: outcome.value or "" for outcome in outcomes}
 
 
 def _request(example: Example, system: str, words: str) -> Request:

@@ -13,6 +13,7 @@ from jinja2 import TemplateError
 from transformers import AutoModelForCausalLM, StoppingCriteriaList
 
 from llava_core.backends.chat import BackendError, Message, Reply, Request
+from llava_core.checkpoint.load import folder_hash
 from llava_core.checkpoint.sources import find_folder, load_whole, read_tokenizer
 from llava_core.errors import InputError
 from llava_core.inference.asking import left_padded
@@ -53,7 +54,7 @@ class LocalBackend:
         folder = find_folder(checkpoint)
         self.batch_size = batch_size
         self._seed = seed
-        self._checkpoint = checkpoint
+        self._checkpoint = f"{checkpoint} ({folder_hash(folder)[:12]})"
         self._dtype = str(precision).removeprefix("torch.")
         self._tokenizer = read_tokenizer(folder)
         if self._tokenizer.chat_template is None:
@@ -67,7 +68,7 @@ class LocalBackend:
 
     @property
     def name(self) -> str:
-        """Checkpoint, precision and seed."""
+        """Checkpoint and what its files hold, precision, seed."""
         return f"{self._checkpoint} in {self._dtype}, seed {self._seed}"
 
     def n_tokens(self, messages: Sequence[Message]) -> int:
@@ -78,7 +79,9 @@ class LocalBackend:
         """Return a reply for each request, or that its prompt is longer than the model's span."""
         prompts = [self._ids(request.messages) for request in requests]
         replies: list[Reply | BackendError] = [
-            BackendError(f"a prompt of {len(prompt)} tokens, the model's span is {self._span}")
+            BackendError(
+                f"a prompt of {len(prompt)} tokens, the model's span is {self._span}", is_lasting=True
+            )
             for prompt in prompts
         ]
         with self._lock:

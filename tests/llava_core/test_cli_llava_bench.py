@@ -371,8 +371,8 @@ def test_a_local_model_judges(files: list[str], tmp_path: Path, monkeypatch: pyt
     class Local:
         batch_size = 5
 
-        def __init__(self, checkpoint: str, *, device: str | None, dtype: str | None) -> None:
-            self.name = f"{checkpoint} on {device} in {dtype}"
+        def __init__(self, checkpoint: str, *, device: str | None, dtype: str | None, seed: int) -> None:
+            self.name = f"{checkpoint} on {device} in {dtype}, seed {seed}"
 
         def n_tokens(self, messages: Sequence[Message]) -> int:
             return len(messages)
@@ -390,7 +390,7 @@ def test_a_local_model_judges(files: list[str], tmp_path: Path, monkeypatch: pyt
     ended = CliRunner().invoke(app, ["bench", "judge", *files, *words])
     assert ended.exit_code == 0, ended.output
     reviews = read(out)
-    assert {each["judge"] for each in reviews} == {"some/model on cpu in float32"}
+    assert {each["judge"] for each in reviews} == {"some/model on cpu in float32, seed 0"}
     assert [each["tuple"] for each in reviews] == [
         [merit(f"Right, {i}."), merit(f"Perhaps {i}.")] for i in range(12)
     ]

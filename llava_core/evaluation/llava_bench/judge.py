@@ -80,8 +80,9 @@ def plan_run(
     compared: Sequence[Comparison],
     out: Path,
     *,
+    n_questions: int,
     swap: bool = False,
-    limit: int | None = None,
+    temperature: float = TEMPERATURE,
 ) -> Plan:
     """Return what is to be asked, and which reviews the file has already.
 
@@ -89,13 +90,14 @@ def plan_run(
     ----------
     backend : Backend
     compared : sequence of Comparison
-        All questions.
     out : Path
         File of reviews; it need not exist.
+    n_questions : int
+        In the file of questions, those not compared included: swapped reviews are numbered after them.
     swap : bool
         Ask every question a second time with the candidate shown first; these come after all others.
-    limit : int, optional
-        Take the first so many questions only.
+    temperature : float
+        The published one if not given.
 
     Raises
     ------
@@ -105,20 +107,20 @@ def plan_run(
     settings = settings_key(
         {
             "judge": backend.name,
-            "temperature": TEMPERATURE,
+            "temperature": temperature,
             "max_tokens": MAX_TOKENS,
             "wording": wording(),
         }
     )
     tasks = tuple(
         Task(
-            number=len(compared) * swapped + comparison.number,
+            number=n_questions * swapped + comparison.number,
             comparison=comparison,
             swapped=swapped,
-            request=judge_request(comparison, swapped=swapped),
+            request=judge_request(comparison, swapped=swapped, temperature=temperature),
         )
         for swapped in ((False, True) if swap else (False,))
-        for comparison in compared[:limit]
+        for comparison in compared
     )
     prompts = {task.key: prompt_key(task.request) for task in tasks}
     kept = kept_reviews(out, settings=settings, prompts=prompts)

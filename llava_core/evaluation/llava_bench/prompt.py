@@ -24,7 +24,9 @@ MAX_TOKENS = 1024
 LOWEST, HIGHEST = 0.0, 10.0
 
 
-def judge_request(comparison: Comparison, *, swapped: bool = False) -> Request:
+def judge_request(
+    comparison: Comparison, *, swapped: bool = False, temperature: float = TEMPERATURE
+) -> Request:
     """Return what the judge is asked about one question.
 
     Parameters
@@ -32,6 +34,8 @@ def judge_request(comparison: Comparison, *, swapped: bool = False) -> Request:
     comparison : Comparison
     swapped : bool
         Show the candidate first, in place of the reference.
+    temperature : float
+        The published one if not given.
     """
     words, kind = wording(), comparison.context.kind
     first, second = comparison.reference.text, comparison.candidate.text
@@ -52,7 +56,7 @@ def judge_request(comparison: Comparison, *, swapped: bool = False) -> Request:
             Message(role="system", text=words["system"]),
             Message(role="user", text="\n\n".join(blocks)),
         ),
-        temperature=TEMPERATURE,
+        temperature=temperature,
         max_tokens=MAX_TOKENS,
     )
 

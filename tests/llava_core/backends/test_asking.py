@@ -217,3 +217,18 @@ def test_wrong_input_ends_the_run_at_once() -> None:
     with ReplyCache(None) as cache, pytest.raises(InputError, match="refused"):
         list(ask_all(backend, requests_of(*map(str, range(100))), number, cache=cache, concurrency=2))
     assert len(backend.asked) < 20
+
+
+def test_a_backend_that_has_gone_ends_the_run_and_one_refused_request_does_not() -> None:
+    class Gone(Echo):
+        def say(self, request: Request) -> Reply | BackendError:
+            is_lasting = request.messages[-1].text == "refused"
+            return BackendError("no connection", is_lasting=is_lasting)
+
+    with ReplyCache(None) as cache:
+        refused = list(ask_all(Gone(), requests_of(*["refused"] * 50), number, cache=cache))
+        assert [(outcome.kind, outcome.is_lasting) for outcome in refused] == [("failed", True)] * 50
+        gone = Gone()
+        with pytest.raises(InputError, match=r"20 requests in a row got no reply \(no connection\)"):
+            list(ask_all(gone, requests_of(*map(str, range(1000))), number, cache=cache))
+        assert len(gone.asked) < 100
