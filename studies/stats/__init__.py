@@ -1,25 +1,47 @@
 """Numbers with intervals, paired tests, proper scores and selective answering, per question and by family."""
 
-from studies.stats.comparison import Comparison, compare, holm
+from studies.stats.calibration import Reliability, reliability
+from studies.stats.comparison import Comparison, compare, holm, right_answers
 from studies.stats.components import Components, variance_components
 from studies.stats.estimate import Estimate, accuracy_estimate, mean_estimate
+from studies.stats.overlap import AloneAgainstAll, Overlap, alone, either_credit, overlap
+from studies.stats.pareto import on_front
 from studies.stats.proper import brier, log_loss
-from studies.stats.selective import RiskCoverage, augrc, aurc, coverage_at_risk, risk_coverage
+from studies.stats.selective import (
+    RiskCoverage,
+    augrc,
+    aurc,
+    coverage_at_risk,
+    reachable_points,
+    risk_coverage,
+)
+from studies.stats.shuffling import donor_rows
 
 __all__ = [
+    "AloneAgainstAll",
     "Comparison",
     "Components",
     "Estimate",
+    "Overlap",
+    "Reliability",
     "RiskCoverage",
     "accuracy_estimate",
+    "alone",
     "augrc",
     "aurc",
     "brier",
     "compare",
     "coverage_at_risk",
+    "donor_rows",
+    "either_credit",
     "holm",
     "log_loss",
     "mean_estimate",
+    "on_front",
+    "overlap",
+    "reachable_points",
+    "reliability",
+    "right_answers",
     "risk_coverage",
     "variance_components",
 ]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from studies.stats.estimate import Estimate, mean_estimate
@@ -80,16 +80,39 @@ def compare(
     if a.shape != b.shape:
         raise ValueError(f"credits must be of the same questions, got shapes {a.shape} and {b.shape}")
     difference = mean_estimate(a - b, families, level=level, n_boot=n_boot, seed=seed)
-    if min(a.min(), b.min()) < 0 or max(a.max(), b.max()) > 1:
+    right_a, right_b = right_answers(a, seed=seed), right_answers(b, seed=seed)
+    gains, losses = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    p = float(stats.binomtest(gains, gains + losses, 0.5).pvalue) if gains + losses else 1.0
+    return Comparison(difference=difference, mcnemar_p=p, gains=gains, losses=losses, n=len(a))
+
+
+def right_answers(credit: ArrayLike, *, seed: int = 0) -> NDArray[np.bool_]:
+    """Whether each answer is right once ties are broken: a credit of c is right with probability c.
+
+    Parameters
+    ----------
+    credit : (n_questions,) array_like of float
+        In [0, 1].
+    seed : int
+        The same seed gives the same draw per question, whatever the credits.
+
+    Raises
+    ------
+    ValueError
+        If a credit lies outside [0, 1].
+
+    Examples
+    --------
+    >>> right_answers([1.0, 0.0, 1.0]).tolist()
+    [True, False, True]
+    """
+    array = np.asarray(credit, dtype=np.float64)
+    if not ((array >= 0) & (array <= 1)).all():
         raise ValueError(
             "credit must lie in [0, 1]: it is the probability of being right once ties are broken"
         )
     # A stream of its own: the same draws as the bootstrap's would tie the two together.
-    draw = np.random.default_rng([seed, 1]).random(len(a))
-    right_a, right_b = draw < a, draw < b
-    gains, losses = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    p = float(stats.binomtest(gains, gains + losses, 0.5).pvalue) if gains + losses else 1.0
-    return Comparison(difference=difference, mcnemar_p=p, gains=gains, losses=losses, n=len(a))
+    return np.asarray(np.random.default_rng([seed, 1]).random(len(array)) < array)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

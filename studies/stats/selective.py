@@ -74,6 +74,22 @@ def risk_coverage(confidence: ArrayLike, credit: ArrayLike) -> RiskCoverage:
     )
 
 
+def reachable_points(curve: RiskCoverage, *, most: int = 100) -> list[tuple[float, float]]:
+    """Return at most ``most`` points (coverage, risk) of a curve, for drawing: those that a threshold reaches.
+
+    The first and the last are kept, the others evenly by coverage; none is averaged.
+
+    Examples
+    --------
+    >>> reachable_points(risk_coverage([0.9, 0.8, 0.8, 0.6], [1, 1, 0, 1]), most=2)
+    [(0.25, 0.0), (1.0, 0.25)]
+    """
+    found = np.flatnonzero(curve.reachable)
+    if len(found) > most:
+        found = found[np.unique(np.linspace(0, len(found) - 1, most).round().astype(int))]
+    return [(float(curve.coverage[place]), float(curve.risk[place])) for place in found]
+
+
 def aurc(confidence: ArrayLike, credit: ArrayLike) -> float:
     """Area under the risk-coverage curve: mean selective risk over all coverages; lower is better.
 

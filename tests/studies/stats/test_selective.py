@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from studies.stats import augrc, aurc, coverage_at_risk, risk_coverage
+from studies.stats import augrc, aurc, coverage_at_risk, reachable_points, risk_coverage
 
 
 def auroc(confidence, credit):
@@ -93,3 +93,18 @@ def test_bad_input_is_refused(confidence, credit, message):
         risk_coverage(confidence, credit)
     with pytest.raises(ValueError, match="risk must lie"):
         coverage_at_risk([0.1], [1.0], 2)
+
+
+def test_points_for_drawing_are_on_the_curve_and_reached_by_a_threshold():
+    confidence, credit = sample(n=500, ties=True)
+    curve = risk_coverage(confidence, credit)
+    for most in (2, 5, 1000):
+        points = reachable_points(curve, most=most)
+        assert len(points) <= most
+        assert points[-1] == (1.0, pytest.approx(1 - credit.mean()))
+        for coverage, risk in points:
+            threshold = sorted(confidence, reverse=True)[round(coverage * 500) - 1]
+            answered = confidence >= threshold
+            assert answered.mean() == pytest.approx(coverage)
+            assert 1 - credit[answered].mean() == pytest.approx(risk)
+    assert len(points) == len(np.unique(confidence))
