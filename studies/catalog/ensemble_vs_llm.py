@@ -17,6 +17,7 @@ from llava_core.data.example import Dataset
 from llava_core.evaluation.answers import PublishedAnswers, read_answers
 from llava_core.features.store import FeatureStore
 from studies.catalog import STUDIES, audit, provenance
+from studies.catalog.anatomy import importance_predictions
 from studies.catalog.backends import check_backends, fitting_on
 from studies.catalog.baselines import answer_variants
 from studies.catalog.figure import Figure, choose_method, fit_figure, refit_figure
@@ -99,6 +100,9 @@ def run(spec: EnsembleSpec, run_dir: RunDir, progress: Progress, command: str) -
             tuning=figure.tuning,
             curves=figure.curves,
             ablation=figure.ablation,
+            without_members=figure.without_members,
+            shuffled=figure.shuffled,
+            shuffled_predictions=importance_predictions(run_dir, figure.shuffled),
             removed=removed.methods if removed else {},
             removed_tag=REMOVED_TAG,
             removed_counts=counts,
@@ -138,7 +142,7 @@ def run(spec: EnsembleSpec, run_dir: RunDir, progress: Progress, command: str) -
             run_path=run_dir.path,
         )
         progress.note(summary["verdict"]["sentence"])
-        return write_outputs(run_dir, predictions, summary)
+        return write_outputs(run_dir, predictions, source.protocol.headline, summary)
 
 
 def _same_data(spec: EnsembleSpec, run_dir: RunDir, progress: Progress) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from studies.catalog.anatomy import ablate_members, shuffle_blocks
 from studies.catalog.baselines import answer_with_llava, fit_baselines
 from studies.catalog.compared import compare_members
 from studies.catalog.curves import ABLATED, ablate, fit_curves
@@ -25,7 +26,7 @@ from studies.catalog.methods import describe
 from studies.catalog.protocol import Protocol
 from studies.catalog.scoring import question_scores
 from studies.catalog.sharing import end_of_searches
-from studies.catalog.stacks import LEVEL0, LEVEL0_WITH_LLAVA, Level0, fit_stack
+from studies.catalog.stacks import LEVEL0, LEVEL0_WITH_LLAVA, Level0, StackPlan, fit_stack
 from studies.progress import Progress
 from studies.rundir import Facts
 
@@ -45,6 +46,10 @@ class Figure:
     tuning: dict[str, Facts] = field(default_factory=dict)
     curves: list[dict[str, Any]] = field(default_factory=list)
     ablation: list[Facts] = field(default_factory=list)
+    without_members: list[Facts] = field(default_factory=list)
+    """Stacks without each member."""
+    shuffled: list[Facts] = field(default_factory=list)
+    """Methods with blocks shuffled."""
     temperature: float | None = None
     """Of LLaVA's option likelihoods, chosen on val."""
 
@@ -52,7 +57,8 @@ class Figure:
     def predicted(self) -> list[str]:
         """All names in the predictions table, points of curves and ablations included."""
         points = [point["name"] for curve in self.curves for point in curve["points"]]
-        return [name + self.tag for name in self.methods] + points + [row["name"] for row in self.ablation]
+        ablated = [row["name"] for row in (*self.ablation, *self.without_members)]
+        return [name + self.tag for name in self.methods] + points + ablated
 
     def is_ok(self, name: str) -> bool:
         """Whether a method ran without failing."""
@@ -80,11 +86,13 @@ def fit_figure(ground: Ground, progress: Progress) -> Figure:
     progress.stage("encode")
     encoded = encode(ground)
     oof_folds = folds if ground.folds is ground.oof_folds else _oof_folds(ground, progress)
-    methods = _fit_methods(ground, encoded, params, oof_folds, progress)
+    methods, stacks = _fit_methods(ground, encoded, params, oof_folds, progress)
     curves = fit_curves(ground, encoded, params, progress, blocks=blocks)
-    ablation = []
+    ablation, without_members, shuffled = [], [], []
     if ground.spec.ablation:
         ablation = ablate(ground, encoded, params[ABLATED], progress)
+        without_members = ablate_members(ground, stacks, methods, progress)
+        shuffled = shuffle_blocks(ground, encoded, stacks, methods, progress)
     return Figure(
         tag=ground.tag,
         methods=methods,
@@ -92,6 +100,8 @@ def fit_figure(ground: Ground, progress: Progress) -> Figure:
         tuning={member: facts for member, facts in tuning.items() if member in methods},
         curves=curves,
         ablation=ablation,
+        without_members=without_members,
+        shuffled=shuffled,
         temperature=methods.get("llava", {}).get("temperature"),
     )
 
@@ -100,7 +110,7 @@ def refit_figure(ground: Ground, params: Mapping[str, Mapping[str, Any]], progre
     """Fit the same methods with the same parameters on another ground: nothing is tuned again."""
     progress.stage("encode, families removed")
     encoded = encode(ground)
-    methods = _fit_methods(ground, encoded, params, _oof_folds(ground, progress), progress)
+    methods, _ = _fit_methods(ground, encoded, params, _oof_folds(ground, progress), progress)
     return Figure(tag=ground.tag, methods=methods)
 
 
@@ -145,7 +155,7 @@ def _fit_methods(
     params: Mapping[str, Mapping[str, Any]],
     folds: Callable[[], FoldMatrices],
     progress: Progress,
-) -> dict[str, Facts]:
+) -> tuple[dict[str, Facts], list[StackPlan]]:
     """Fit members, then stacks on their out-of-fold predictions, then what needs no fit."""
     blocks = blocks_without_llava(ground)
     has_llava = len(blocks) < len(ground.blocks)
@@ -188,10 +198,14 @@ def _fit_methods(
         )
         tick(place + 1, len(fitted))
     without_llava = [member for member in level0 if member.name in LEVEL0]
-    methods["greedy_selection"] = fit_stack(ground, "greedy_selection", without_llava, joined_by="greedy")
-    methods["stacking"] = fit_stack(ground, "stacking", without_llava)
+    stacks = [
+        StackPlan(name="greedy_selection", members=without_llava, joined_by="greedy"),
+        StackPlan(name="stacking", members=without_llava),
+    ]
     if has_llava:
-        methods["stacking_with_llava"] = fit_stack(ground, "stacking_with_llava", level0, with_llava=True)
+        stacks.append(StackPlan(name="stacking_with_llava", members=level0, with_llava=True))
+    methods |= {plan.name: fit_stack(ground, plan) for plan in stacks}
+    if has_llava:
         methods |= answer_with_llava(ground)
     if any(block not in QUESTION_BLOCKS for block in blocks) or tells_of_images(ground):
         methods["question_only"] = fit_member(
@@ -203,7 +217,7 @@ def _fit_methods(
             blocks=[block for block in blocks if block in QUESTION_BLOCKS],
             save=False,
         )
-    return methods | fit_baselines(ground)
+    return methods | fit_baselines(ground), stacks
 
 
 def _suffix(ground: Ground) -> str:

@@ -1,27 +1,33 @@
 """The files that a run ends with: tables, summary, pages and, last, the manifest [edge]."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from llava_core.data.example import Example
 from llava_core.errors import InputError
+from studies.catalog.questions import write_questions
 from studies.files import write_json
 from studies.predictions import write_predictions
 from studies.rundir import MANIFEST_FILE, SPEC_FILE, RunDir
 
 PREDICTIONS_FILE = "predictions.parquet"
+QUESTIONS_FILE = "questions.parquet"
 SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.html"
 OPTUNA_FILE = "optuna.html"
 SCHEMA_VERSION = 1
 
 
-def write_outputs(run: RunDir, predictions: pd.DataFrame, summary: Mapping[str, Any]) -> Path:
-    """Write predictions, summary, both pages and the manifest; return the report's path."""
+def write_outputs(
+    run: RunDir, predictions: pd.DataFrame, questions: Sequence[Example], summary: Mapping[str, Any]
+) -> Path:
+    """Write predictions, the questions scored, summary, pages and the manifest; return the report's path."""
     write_predictions(predictions, run.path / PREDICTIONS_FILE)
+    write_questions(questions, run.path / QUESTIONS_FILE)
     write_json(run.path / SUMMARY_FILE, summary)
     report = _render(run.path, summary)
     run.finish({"study": summary["study"], "data": summary["data"]["fingerprint"], **summary["provenance"]})

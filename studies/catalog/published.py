@@ -229,7 +229,12 @@ def _nested(
         begun = perf_counter()
         final.fit(rows.frame, rows.y, questions=rows.questions, groups=rows.groups)
         fit_s = perf_counter() - begun
-        facts = {"fit_s": fit_s, "nested_fit_s": seconds, "n_features": int(final.n_features_in_)}
+        facts = {
+            "fit_s": fit_s,
+            "nested_fit_s": seconds,
+            "n_features": int(final.n_features_in_),
+            "weights": dict(final.level_one_.weights_),
+        }
         if folder:
             needs = Needs(answers=tuple(file.name for file in answers), members=LADDER)
             facts["size_bytes"] = save_method(ground.run.path / folder, final, needs)

@@ -54,9 +54,14 @@ class SavedMethod:
             return np.asarray(
                 self.estimator.predict_proba(frame, questions=questions)[:, 1], dtype=np.float64
             )
-        assert self.needs.columns is not None, "only methods with columns are read with the encoder"
-        matrix = self.encoder.transform(frame)[:, list(self.needs.columns)]
-        score = self.estimator.predict_proba(matrix, questions=questions)[:, 1]
+        return self.predict_encoded(self.encoder.transform(frame), questions)
+
+    def predict_encoded(
+        self, matrix: NDArray[np.float32], questions: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return the probability of each row of the shared encoder's matrix, (n_rows,)."""
+        assert self.needs.columns is not None, "only methods with columns read the shared matrix"
+        score = self.estimator.predict_proba(matrix[:, list(self.needs.columns)], questions=questions)[:, 1]
         return np.asarray(question_probabilities(score, questions), dtype=np.float64)
 
 

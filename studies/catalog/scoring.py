@@ -106,18 +106,26 @@ class Scorer:
 
     def accuracy(self, method: str) -> dict[str, Any]:
         """Return the accuracy of a method as an estimate."""
-        return self._estimate(stats.accuracy_estimate, self.scores(method).credit)
+        return self.estimate_accuracy(self.scores(method).credit)
+
+    def estimate_accuracy(self, credit: NDArray[np.float64]) -> dict[str, Any]:
+        """Return the estimate of credits, one per question of the scorer."""
+        return self._estimate(stats.accuracy_estimate, credit)
+
+    def estimate_mean(self, values: NDArray[np.float64]) -> dict[str, Any]:
+        """Return the estimate of any values, one per question of the scorer."""
+        return self._estimate(stats.mean_estimate, values)
 
     def figures(self, method: str) -> dict[str, Any]:
         """Return accuracy, proper scores and selective scores of a method; None without probabilities."""
         scores = self.scores(method)
-        figures: dict[str, Any] = {"accuracy": self._estimate(stats.accuracy_estimate, scores.credit)}
+        figures: dict[str, Any] = {"accuracy": self.estimate_accuracy(scores.credit)}
         names = ("log_loss", "brier", "aurc", "augrc", "coverage_at_risk")
         if scores.log_loss is None or scores.brier is None or scores.confidence is None:
             return figures | dict.fromkeys(names)
         return figures | {
-            "log_loss": self._estimate(stats.mean_estimate, scores.log_loss),
-            "brier": self._estimate(stats.mean_estimate, scores.brier),
+            "log_loss": self.estimate_mean(scores.log_loss),
+            "brier": self.estimate_mean(scores.brier),
             "aurc": stats.aurc(scores.confidence, scores.credit),
             "augrc": stats.augrc(scores.confidence, scores.credit),
             "coverage_at_risk": {

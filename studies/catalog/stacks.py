@@ -5,7 +5,7 @@ the members, fitted once on all rows, say of new ones.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from time import perf_counter
 from typing import Literal
@@ -45,27 +45,36 @@ class Level0:
     size_bytes: int
 
 
-def fit_stack(
-    ground: Ground,
-    name: str,
-    members: Sequence[Level0],
-    *,
-    joined_by: Literal["logit", "greedy"] = "logit",
-    with_llava: bool = False,
-) -> Facts:
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class StackPlan:
+    """A stack before it is fitted."""
+
+    name: str
+    members: Sequence[Level0]
+    joined_by: Literal["logit", "greedy"] = "logit"
+    """`ensembles.level_one.LevelOne`, or `ensembles.greedy.GreedySelection`."""
+    with_llava: bool = False
+    """Whether the members, or the logit, see features of LLaVA."""
+
+    def without(self, member: str, *, name: str) -> "StackPlan":
+        """Return the plan of the same stack without a member."""
+        left = [other for other in self.members if other.name != member]
+        return replace(self, name=name, members=left)
+
+
+def fit_stack(ground: Ground, plan: StackPlan, *, save: bool = True) -> Facts:
     """Fit what joins the members, write its predictions and, in the first figure, its model.
 
     Parameters
     ----------
     ground : Ground
-    name : str
-    members : sequence of Level0
-    joined_by : {"logit", "greedy"}
-        `ensembles.level_one.LevelOne`, or `ensembles.greedy.GreedySelection`.
-    with_llava : bool
-        Whether the members, or the logit, see features of LLaVA.
+    plan : StackPlan
+    save : bool
+        Whether `studies predict` is to offer it.
     """
-    folder = "" if ground.tag else ground.place("models", name)
+    name, members, joined_by = plan.name, plan.members, plan.joined_by
+    with_llava = plan.with_llava
+    folder = "" if ground.tag or not save else ground.place("models", name)
     names = [member.name for member in members]
     likelihoods = with_llava and joined_by == "logit" and "option_logprob" in ground.fitted.frame
 

@@ -1,19 +1,21 @@
 """From a run's predictions and facts to ``summary.json``: pure, and the only place that knows its layout."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from llava_core.data.example import Dataset, Example
+from studies.catalog import diagnostics
+from studies.catalog.gallery import gallery
 from studies.catalog.methods import LADDER_NOTE, describe, pairs, reference
 from studies.catalog.protocol import Protocol
 from studies.catalog.scoring import Scorer
-from studies.catalog.verdict import spoken_of, verdict
+from studies.catalog.verdict import verdict
 
 SCHEMA_VERSION = 1
-SHOWN_EXAMPLES = 24
-"""Questions won, and as many lost, that are kept for the report."""
 COSTS = ("fit_s", "predict_s", "size_bytes", "n_features")
 Facts = Mapping[str, Any]
 
@@ -29,6 +31,11 @@ class Found:
     """``method``, ``x``, and ``points`` with ``m``, ``name`` (of the predictions) and ``fit_s``."""
     ablation: Sequence[Facts] = ()
     """``method``, ``without`` and ``name`` (of the predictions)."""
+    without_members: Sequence[Facts] = ()
+    """Stacks, in the same form."""
+    shuffled: Sequence[Facts] = ()
+    """``method``, ``block``, ``blocks`` and ``names`` (of ``shuffled_predictions``)."""
+    shuffled_predictions: pd.DataFrame | None = None
     removed: Mapping[str, Facts] = field(default_factory=dict)
     """Method to facts in the second figure; its predictions carry ``removed_tag``."""
     removed_tag: str = ""
@@ -107,13 +114,18 @@ def build_summary(
             for curve in found.curves
         ],
         "ablation": [_ablated(row, scorer) for row in found.ablation],
+        "calibration": diagnostics.calibration(scorer, methods),
+        "risk_coverage": diagnostics.risk_coverage(scorer, methods),
+        "complementarity": diagnostics.complementarity(scorer, methods),
+        "cost_fronts": diagnostics.cost_fronts(methods),
+        "anatomy": _anatomy(found, scorer),
         "tuning": [_tuned(name, facts, scorer) for name, facts in found.tuning.items()],
         "choice": found.choice,
         "audit": {"checks": list(found.checks)},
         "llava": _llava(found.llava, tested.on([e for e in scorer.examples if e.has_image])),
         "llm": list(found.llm),
         "llm_pair": found.llm_pair,
-        "examples": _examples(methods, scorer, against, chosen, run_path),
+        "examples": gallery(methods, scorer, against, chosen, run_path),
         "provenance": dict(provenance),
     }
 
@@ -187,6 +199,14 @@ def _ablated(row: Facts, scorer: Scorer) -> dict[str, Any]:
     }
 
 
+def _anatomy(found: Found, scorer: Scorer) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = []
+    if found.shuffled_predictions is not None:
+        shuffled = replace(scorer, predictions=found.shuffled_predictions)
+        rows = diagnostics.importance(scorer, shuffled, found.shuffled)
+    return {"without_members": [_ablated(row, scorer) for row in found.without_members], "importance": rows}
+
+
 def _tuned(name: str, facts: Facts, scorer: Scorer) -> dict[str, Any]:
     outer = scorer.figures(name)
     return {
@@ -222,54 +242,3 @@ def _llava(facts: Facts | None, shown: Scorer) -> dict[str, Any] | None:
             for skill, examples in sorted(by_skill.items())
         ],
     }
-
-
-def _examples(
-    methods: Sequence[Facts], scorer: Scorer, against: str | None, chosen: str | None, run_path: Path
-) -> dict[str, list[dict[str, Any]]]:
-    """Questions that the ensemble spoken of wins from the LLM and loses to it, image questions first."""
-    told = spoken_of(methods, chosen)
-    if against is None or told is None:
-        return {"won": [], "lost": []}
-    best = told["name"]
-    ours, theirs = scorer.scores(best).credit, scorer.scores(against).credit
-    picks = {name: _picks(scorer, name) for name in (best, against)}
-    order = sorted(range(len(ours)), key=lambda i: (not scorer.examples[i].image, i))
-    shown = {
-        "won": [i for i in order if ours[i] > theirs[i]][:SHOWN_EXAMPLES],
-        "lost": [i for i in order if ours[i] < theirs[i]][:SHOWN_EXAMPLES],
-    }
-    return {
-        side: [
-            {
-                "example_id": example.id,
-                "question": example.question,
-                "options": list(example.options),
-                "answer": example.answer,
-                "chosen": picks[best].get(example.id, -1),
-                "rival_chosen": picks[against].get(example.id, -1),
-                "method": best,
-                "rival": against,
-                "image_path": _image_path(example, run_path),
-                "skill": example.skill,
-            }
-            for example in (scorer.examples[i] for i in places)
-        ]
-        for side, places in shown.items()
-    }
-
-
-def _picks(scorer: Scorer, method: str) -> dict[str, int]:
-    """Return the first of the options with the largest share of the choice, by question."""
-    frame = scorer.predictions[(scorer.predictions["method"] == method) & (scorer.predictions["chosen"] > 0)]
-    best = frame.sort_values(["chosen", "option_index"], ascending=[False, True]).drop_duplicates(
-        "example_id"
-    )
-    return dict(zip(best["example_id"].tolist(), best["option_index"].tolist(), strict=True))
-
-
-def _image_path(example: Example, run_path: Path) -> str | None:
-    if example.image is None:
-        return None
-    image, root = example.image.resolve(), run_path.resolve()
-    return str(image.relative_to(root)) if image.is_relative_to(root) else str(image)

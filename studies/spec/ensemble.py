@@ -55,7 +55,7 @@ class EnsembleSpec(StudySpec):
     curve_xgbs: tuple[int, ...] = (1, 2, 4, 8)
     """Numbers of XGBoosts of the forest's curve."""
     ablation: bool = True
-    """Refit XGBoost without each block of features."""
+    """Refit XGBoost without each block of features, stacks without each member, and shuffle blocks."""
     families_removed: bool = True
     """Where train and test share families: the second figure, with the shared ones removed from training."""
     dask: str | None = None

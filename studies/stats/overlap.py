@@ -119,4 +119,4 @@ def either_credit(credits_: Mapping[str, ArrayLike], *, seed: int = 0) -> NDArra
     [1.0, 0.0, 1.0]
     """
     right = [right_answers(credit, seed=seed) for credit in credits_.values()]
-    return np.any(right, axis=0).astype(np.float64)
+    return np.asarray(np.any(right, axis=0), dtype=np.float64)

@@ -75,7 +75,7 @@ def risk_coverage(confidence: ArrayLike, credit: ArrayLike) -> RiskCoverage:
 
 
 def reachable_points(curve: RiskCoverage, *, most: int = 100) -> list[tuple[float, float]]:
-    """Return at most ``most`` points (coverage, risk) of a curve, for drawing: those that a threshold reaches.
+    """Return at most ``most`` points (coverage, risk) of a curve that a threshold reaches, for drawing.
 
     The first and the last are kept, the others evenly by coverage; none is averaged.
 

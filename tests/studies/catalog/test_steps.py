@@ -18,48 +18,6 @@ from studies.rundir import Facts, RunDir
 from studies.spec.base import resolve
 from studies.spec.ensemble import EnsembleSpec
 
-WORDS = ("red", "green", "blue", "black")
-
-
-@pytest.fixture
-def ground(make_example: Callable[..., Example], tmp_path: Path) -> Ground:
-    rng = np.random.default_rng(0)
-
-    def questions(part: str, n: int) -> tuple[Example, ...]:
-        found = []
-        for i in range(n):
-            options = tuple(rng.permutation(WORDS)[: rng.integers(2, 5)].tolist())
-            answer = int(rng.integers(len(options)))
-            hint = f"It is {options[answer]}."
-            found.append(
-                make_example(
-                    f"{part}{i}",
-                    options=options,
-                    answer=answer,
-                    split=part,
-                    hint=hint,
-                    group=f"{part}{i // 2}",
-                )
-            )
-        return tuple(found)
-
-    test = questions("test", 20)
-    protocol = Protocol(
-        name="own",
-        told="",
-        evaluated_on="",
-        train=questions("train", 60),
-        val=questions("val", 10),
-        test=test,
-        headline=test,
-    )
-    return lay_ground(
-        resolve(EnsembleSpec, "ensemble_vs_llm", preset="quick"),
-        RunDir(path=tmp_path),
-        protocol,
-        fingerprint="f",
-    )
-
 
 def fit(ground: Ground, name: str = "decision_tree") -> Facts:
     encoded = encode(ground)
