@@ -98,6 +98,30 @@ def complementarity(scorer: Scorer, methods: Sequence[Row]) -> dict[str, Any] | 
     }
 
 
+def positions(scorer: Scorer, methods: Sequence[Row]) -> dict[str, Any]:
+    """Return how often each place among the options is right and is chosen: a bias shows as a difference.
+
+    ``distance`` is the total variation between the two, 0 for none; with few questions some is noise.
+    """
+    ids = [example.id for example in scorer.examples]
+    n_places = max(len(example.options) for example in scorer.examples)
+    right = np.bincount([example.answer or 0 for example in scorer.examples], minlength=n_places)
+    frame = scorer.predictions[scorer.predictions["example_id"].isin(ids)]
+    rows = []
+    for method in _ran(methods):
+        own = frame[frame["method"] == method["name"]]
+        chosen = np.bincount(own["option_index"], weights=own["chosen"], minlength=n_places)
+        told = float(chosen.sum())
+        rows.append(
+            {
+                "method": method["name"],
+                "chosen": chosen.tolist(),
+                "distance": float(np.abs(chosen / told - right / right.sum()).sum() / 2) if told else None,
+            }
+        )
+    return {"right": right.tolist(), "methods": rows}
+
+
 def cost_fronts(methods: Sequence[Row]) -> list[dict[str, Any]]:
     """Return, per cost, the methods with what they cost in all and whether any other is cheaper and better.
 

@@ -117,6 +117,7 @@ def build_summary(
         "calibration": diagnostics.calibration(scorer, methods),
         "risk_coverage": diagnostics.risk_coverage(scorer, methods),
         "complementarity": diagnostics.complementarity(scorer, methods),
+        "positions": diagnostics.positions(scorer, methods),
         "cost_fronts": diagnostics.cost_fronts(methods),
         "anatomy": _anatomy(found, scorer),
         "tuning": [_tuned(name, facts, scorer) for name, facts in found.tuning.items()],

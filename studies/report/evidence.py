@@ -6,8 +6,10 @@ from typing import Any
 from studies.report.leaderboard import View
 from studies.report.names import labels
 
-MOST_EXAMPLES = 6
-"""Questions shown on each side."""
+FIRST_EXAMPLES = 6
+"""Questions shown at once on each side."""
+MOST_EXAMPLES = 12
+"""Questions in the page on each side, those that are folded away included."""
 
 
 def data(summary: Mapping[str, Any]) -> View | None:
@@ -71,7 +73,13 @@ def examples(summary: Mapping[str, Any], thumbnails: Mapping[str, str]) -> list[
         cards = [_card(example, name_of, thumbnails) for example in (told.get(key) or ())[:MOST_EXAMPLES]]
         if cards:
             groups.append(
-                {"key": key, "title": title, "meaning": meaning, "cards": cards, "n_found": len(told[key])}
+                {
+                    "key": key,
+                    "title": title,
+                    "meaning": meaning,
+                    "cards": cards[:FIRST_EXAMPLES],
+                    "more": cards[FIRST_EXAMPLES:],
+                }
             )
     return groups
 

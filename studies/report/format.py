@@ -179,6 +179,22 @@ def plain(value: Any) -> str:
     return str(value)
 
 
+def raw(value: float | None) -> str:
+    """Write a number as scripts read it, nothing for None; what the page shows is written by the others."""
+    return "" if value is None else repr(value)
+
+
+def lower_first(text: str) -> str:
+    """Begin a label in the middle of a sentence, unless it begins with a name in capitals.
+
+    Examples
+    --------
+    >>> lower_first("Decision tree"), lower_first("XGBoost without the image"), lower_first("LLaVA")
+    ('decision tree', 'XGBoost without the image', 'LLaVA')
+    """
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
+
+
 def tick(value: float) -> str:
     """Write a value on an axis, as short as it is exact."""
     return f"{value:,.6g}".replace("-", MINUS)
@@ -213,6 +229,8 @@ FILTERS: Mapping[str, Callable[..., str]] = {
         shorten,
         sentence_case,
         plain,
+        raw,
+        lower_first,
         tick,
         tick_percent,
     )

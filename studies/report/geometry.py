@@ -111,6 +111,39 @@ def line_chart(
     }
 
 
+def dot_chart(
+    dots: Sequence[tuple[float, float]],
+    *,
+    bars: Sequence[tuple[float, float]] = (),
+    x_axis: Axis,
+    y_axis: Axis,
+) -> dict[str, Any]:
+    """Places for dots, the intervals of their heights and the ticks of both axes.
+
+    Parameters
+    ----------
+    dots : sequence of (x, y)
+    bars : sequence of (low, high)
+        One per dot, or empty.
+    x_axis, y_axis : Axis
+
+    Returns
+    -------
+    dict
+        ``dots`` with ``x``, ``y`` and, with bars, ``top`` and ``bottom`` (y downward); ``x_ticks`` and
+        ``y_ticks``.
+    """
+    placed = [{"x": x_axis.position(x), "y": round(100 - y_axis.position(y), 2)} for x, y in dots]
+    for dot, (low, high) in zip(placed, bars, strict=False):
+        dot["bottom"] = round(100 - y_axis.position(low), 2)
+        dot["top"] = round(100 - y_axis.position(high), 2)
+    return {
+        "dots": placed,
+        "x_ticks": ticks(x_axis),
+        "y_ticks": [{**tick, "at": round(100 - tick["at"], 2)} for tick in ticks(y_axis)],
+    }
+
+
 def thinned(line: Sequence[tuple[float, float]], *, most: int = MOST_POINTS) -> list[tuple[float, float]]:
     """Means over runs of neighbours, so that at most ``most`` points are left.
 

@@ -1,6 +1,7 @@
 """Summary to one self-contained page: ``render_html`` is pure, ``write_report`` [edge] touches the disk.
 
-The page holds its styles, figures and pictures and asks nothing of any other address. Left out: scripts.
+The page holds its styles, figures and pictures and asks nothing of any other address. Its one script sorts
+tables; without scripts they are plain tables.
 """
 
 import base64
@@ -11,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from studies.report import details, evidence, leaderboard
+from studies.report import anatomy, complementarity, confidence, cost, details, evidence, leaderboard
 from studies.report.format import FILTERS
 from studies.report.names import labels
 
@@ -44,6 +45,12 @@ def render_html(summary: Mapping[str, Any], *, thumbnails: Mapping[str, str] | N
         "methods": leaderboard.methods(summary),
         "comparisons": leaderboard.comparisons(summary.get("comparisons"), labels(summary)),
         "families_removed": leaderboard.families_removed(summary),
+        "costs": cost.costs(summary),
+        "complementarity": complementarity.complementarity(summary),
+        "anatomy": anatomy.anatomy(summary),
+        "calibration": confidence.calibration(summary),
+        "risk_coverage": confidence.risk_coverage(summary),
+        "positions": confidence.positions(summary),
         "curves": details.curves(summary),
         "slices": details.slices(summary),
         "llava": details.llava(summary),
@@ -79,7 +86,10 @@ def write_report(summary: Mapping[str, Any], out: Path, *, image_root: Path | No
     """
     found = summary.get("examples") or {}
     thumbnails = {}
-    for example in [*(found.get("won") or ()), *(found.get("lost") or ())]:
+    shown = [
+        example for side in ("won", "lost") for example in (found.get(side) or ())[: evidence.MOST_EXAMPLES]
+    ]
+    for example in shown:
         if example.get("image_path"):
             path = Path(example["image_path"])
             uri = thumbnail_uri(image_root / path if image_root else path)

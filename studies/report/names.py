@@ -1,7 +1,7 @@
 """What the report calls methods, and which method is the LLM that the others are held against."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 KINDS = {
@@ -24,6 +24,23 @@ def kind_of(method: Mapping[str, Any]) -> str:
     """Kind of a method as a style name."""
     kind = method.get("kind")
     return kind if kind in KINDS else "baseline"
+
+
+def principal(summary: Mapping[str, Any], *, of: Collection[str], most: int = 6) -> list[str]:
+    """Methods that small multiples show: the chosen one, the LLM, then stacks and ladder as they rank.
+
+    Parameters
+    ----------
+    summary : Mapping
+    of : collection of str
+        Methods that can be shown.
+    most : int
+    """
+    ranked = sorted(summary["methods"], key=lambda m: -(m.get("accuracy") or {"value": -1})["value"])
+    wanted = [(summary.get("choice") or {}).get("method"), reference(summary)]
+    for kind in ("stack", "llm", "ladder"):
+        wanted += [method["name"] for method in ranked if method.get("kind") == kind]
+    return [name for name in dict.fromkeys(wanted) if name is not None and name in of][:most]
 
 
 def reference(summary: Mapping[str, Any]) -> str | None:

@@ -145,3 +145,32 @@ def test_importance_is_what_the_shuffles_lose_on_average(
     own = scorer.scores("xgboost").log_loss
     assert own is not None
     assert found["log_loss_gained"]["value"] == pytest.approx(float(np.mean(losses) - own.mean()))
+
+
+def test_a_method_that_always_takes_the_first_place_is_biased_towards_it(
+    make_example: Callable[..., Example],
+) -> None:
+    answers = [0, 1, 1, 0, 1, 0, 1, 1]
+    frame = pd.concat(
+        [
+            build_predictions(
+                name,
+                example_ids=[f"q{i // 2}" for i in range(16)],
+                option_index=[0, 1] * 8,
+                y=[int(answers[i // 2] == i % 2) for i in range(16)],
+                chosen=[share for i in range(8) for share in of(i)],
+            )
+            for name, of in (
+                ("first", lambda i: (1, 0)),
+                ("key", lambda i: (1 - answers[i], answers[i])),
+                ("silent", lambda i: (0, 0)),
+            )
+        ],
+        ignore_index=True,
+    )
+    examples = [make_example(f"q{i}", options=("a", "b"), answer=answers[i]) for i in range(8)]
+    score = Scorer(predictions=frame, examples=tuple(examples), level=0.9, n_boot=20, seed=0)
+    found = diagnostics.positions(score, [{"name": n, "status": "ok"} for n in ("first", "key", "silent")])
+    assert found["right"] == [3, 5]
+    assert [row["chosen"] for row in found["methods"]] == [[8, 0], [3, 5], [0, 0]]
+    assert [row["distance"] for row in found["methods"]] == [5 / 8, 0, None]
