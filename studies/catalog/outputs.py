@@ -96,13 +96,14 @@ def _render(path: Path, summary: Mapping[str, Any]) -> Path:
 
         return write_ablation_report(summary, path / REPORT_FILE)
     from studies.catalog.tuning_report import report_on_run
-    from studies.report import write_optuna_report, write_report
+    from studies.report import write_optuna_report, write_report, write_texts
 
     page, title = path / OPTUNA_FILE, _tuning_title(summary)
     if any(row.get("journal") for row in summary["tuning"]):
         report_on_run(path, page, summary=summary, title=title)
     else:
         write_optuna_report([], page, title=title)
+    write_texts(summary, path)
     return write_report(summary, path / REPORT_FILE, image_root=path)
 
 

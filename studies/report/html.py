@@ -14,8 +14,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from studies.report import anatomy, complementarity, confidence, cost, details, evidence, leaderboard
 from studies.report.format import FILTERS
+from studies.report.markdown import render_markdown
 from studies.report.names import labels
+from studies.report.tables import as_csv, flat_tables
 
+MARKDOWN_FILE = "report.md"
+TABLES_FOLDER = "tables"
 THUMBNAIL_PIXELS = 160
 """Longest side of a picture in the page."""
 
@@ -96,6 +100,17 @@ def write_report(summary: Mapping[str, Any], out: Path, *, image_root: Path | No
             if uri:
                 thumbnails[example["example_id"]] = uri
     return write_page(render_html(summary, thumbnails=thumbnails), out)
+
+
+def write_texts(summary: Mapping[str, Any], folder: Path) -> None:
+    """Write the report as ``report.md`` and ``tables/*.csv``; tables of an earlier rendering are replaced."""
+    write_page(render_markdown(summary), folder / MARKDOWN_FILE)
+    tables = flat_tables(summary)
+    for stale in (folder / TABLES_FOLDER).glob("*.csv"):
+        if stale.stem not in tables:
+            stale.unlink()
+    for name, rows in tables.items():
+        write_page(as_csv(rows), folder / TABLES_FOLDER / f"{name}.csv")
 
 
 def write_page(page: str, out: Path) -> Path:
