@@ -269,6 +269,43 @@ def report_tuning(
         typer.echo(f"report: {page}")
 
 
+@app.command(epilog="Example: studies compare runs/seed0 runs/seed1 --out compare.html")
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(help="Page to write; a JSON file of its name stands beside it.")
+    ] = Path("compare.html"),
+) -> None:
+    """Draw several runs into one page: other data, checkpoints, settings or seeds.
+
+    Differences are taken between runs on the same data, on the questions that both scored.
+    """
+    from rich.table import Table
+
+    from studies.catalog.compare import compare_runs, read_runs
+    from studies.files import write_json
+    from studies.report import terminal_rows, write_comparison
+
+    with _one_line_errors():
+        if out.suffix != ".html":
+            raise InputError(f"got {out.name}, allowed is a name that ends in .html", field="out")
+        compared = compare_runs(read_runs(runs))
+        write_json(out.with_suffix(".json"), compared)
+        write_comparison(compared, out)
+        console = _console()
+        head, rows = terminal_rows(compared)
+        table = Table(box=None, pad_edge=False, width=min(console.width, WIDTH))
+        for place, name in enumerate(head):
+            table.add_column(escape(name), justify="left" if place == 0 else "right", no_wrap=True)
+        for row in rows:
+            table.add_row(*map(escape, row))
+        console.print(table)
+        console.print(escape(compared["sentence"]))
+        for note in compared["notes"]:
+            console.print(escape(note))
+        typer.echo(f"comparison: {out}")
+
+
 @data_app.command("mini")
 def data_mini(
     out: Annotated[Path, typer.Option(help="Folder to write.", show_default=False)],

@@ -42,7 +42,17 @@ PERCENT = ("accuracy", "chance", "inner_accuracy", "outer_accuracy", "either", "
 POINTS = ("difference", "accuracy_lost", "accuracy_lost_with_image", "error", "overconfidence")
 SECONDS = ("fit_s", "predict_s", "seconds", "cost")
 P_VALUES = ("mcnemar_p", "p_holm")
-LEFT_OUT = ("level", "blocks", "n_shuffles", "params", "journal", "reproducible", "fingerprint", "label")
+LEFT_OUT = (
+    "level",
+    "chosen",
+    "blocks",
+    "n_shuffles",
+    "params",
+    "journal",
+    "reproducible",
+    "fingerprint",
+    "label",
+)
 """Columns that stand in the CSV files only."""
 
 

@@ -7,6 +7,7 @@ from studies.stats.estimate import Estimate, accuracy_estimate, mean_estimate
 from studies.stats.overlap import AloneAgainstAll, Overlap, alone, either_credit, overlap
 from studies.stats.pareto import on_front
 from studies.stats.proper import brier, log_loss
+from studies.stats.seeds import SeedVariation, seed_variation
 from studies.stats.selective import (
     RiskCoverage,
     augrc,
@@ -25,6 +26,7 @@ __all__ = [
     "Overlap",
     "Reliability",
     "RiskCoverage",
+    "SeedVariation",
     "accuracy_estimate",
     "alone",
     "augrc",
@@ -43,5 +45,6 @@ __all__ = [
     "reliability",
     "right_answers",
     "risk_coverage",
+    "seed_variation",
     "variance_components",
 ]
