@@ -102,7 +102,8 @@ def compare_runs(
         }
         for name, label in labels.items()
     ]
-    leaderboard.sort(key=lambda row: -_mean([cell["accuracy"]["value"] for cell in row["cells"] if cell]))
+    # What few runs have comes last: its mean is one over other questions.
+    leaderboard.sort(key=lambda row: (row["cells"].count(None), -_mean(row["cells"])))
     pairs = [
         pair
         for a, b in combinations(range(len(runs)), 2)
@@ -254,7 +255,8 @@ def _sentence(
         return (
             f"Over {row['n_seeds']} seeds {row['label']} gets {percent(row['mean'])} % of {row['n']:,} "
             f"common questions right; the seed moves it by {number(100 * row['seed_sd'], 1)} points "
-            f"(standard deviation), the choice of questions by {number(100 * row['question_se'], 1)} (standard error)."
+            f"(standard deviation), the choice of questions by {number(100 * row['question_se'], 1)} "
+            "(standard error)."
         )
     if pairs and pairs[0]["rows"]:
         rows = pairs[0]["rows"]
@@ -288,5 +290,6 @@ def _notes(runs: Sequence[FinishedRun]) -> list[str]:
     return notes + failed
 
 
-def _mean(values: Sequence[float]) -> float:
+def _mean(cells: Sequence[Mapping[str, Any] | None]) -> float:
+    values = [cell["accuracy"]["value"] for cell in cells if cell]
     return sum(values) / len(values) if values else -1.0
