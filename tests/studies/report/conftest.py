@@ -435,6 +435,60 @@ def summary():
     return build_summary()
 
 
+@pytest.fixture
+def compared(summary):
+    """What `studies compare` found between three runs; all figures invented."""
+    names = ("runs/seed0", "runs/seed1", "runs/another_checkpoint_of_a_long_name")
+    told = [
+        {
+            "name": name, "data": "Mini-ScienceQA", "fingerprint": "9f3c1b52a0c84e31", "evaluated_on": "test",
+            "n_questions": 1200, "n_families": 296, "seed": place, "git_commit": None, "seconds": 12.0,
+            "choice": "stacking", "sentence": "It ran.", "differs": {"seed": place, "llava": "checkpoints/b"},
+        }
+        for place, name in enumerate(names)
+    ]  # fmt: skip
+    leaderboard = [
+        {
+            "method": record["name"],
+            "label": record["label"],
+            "kind": record["kind"],
+            "cells": [
+                {"accuracy": record["accuracy"], "log_loss": record["log_loss"], "status": "ok"},
+                {
+                    "accuracy": estimate(record["accuracy"]["value"] - 0.01, 0.03),
+                    "log_loss": None,
+                    "status": "ok",
+                },
+                None
+                if place % 3
+                else {"accuracy": estimate(0.6, 0.03), "log_loss": None, "status": "failed"},
+            ],
+        }
+        for place, record in enumerate(summary["methods"])
+    ]
+    rows = [
+        {"method": row["a"], "label": label, **{key: row[key] for key in row if key not in ("a", "b")}}
+        for row, label in zip(summary["comparisons"], "ABCDEF", strict=True)
+    ]
+    seeds = [
+        {
+            "method": name, "label": label, "mean": accuracy, "seed_sd": 0.004, "question_se": 0.013,
+            "lowest": accuracy - 0.005, "highest": accuracy + 0.004, "n_seeds": 2, "n": 1200,
+        }
+        for name, label, _, accuracy in METHODS
+    ]  # fmt: skip
+    return {
+        "study": "ensemble_vs_llm",
+        "sentence": "Over 2 seeds Stacking gets 75.2 % of 1,200 common questions right.",
+        "level": 0.95,
+        "runs": told,
+        "leaderboard": leaderboard,
+        "pairs": [{"a": names[0], "b": names[1], "n_questions": 1200, "rows": rows}],
+        "seeds": [{"runs": list(names[:2]), "seeds": [0, 1], "n_questions": 1200, "rows": seeds}],
+        "notes": ["Runs on other data stand beside each other; no difference is taken between them."],
+    }
+
+
 @pytest.fixture(scope="session")
 def image_root(tmp_path_factory):
     """Folder with the pictures that the summary's examples name."""
