@@ -41,7 +41,7 @@ endif
 	$(BIN)/python -m pip install --quiet --constraint .venv/constraints.txt --editable '.[torch,test]'
 	@touch $@
 
-.PHONY: FORCE setup study test test-full lint clean
+.PHONY: FORCE setup study test test-full lint screenshots clean
 FORCE:
 setup: .venv/ready
 
@@ -65,6 +65,10 @@ test: lint
 # The same, but a skipped test is a failure.
 test-full: lint
 	OMP_NUM_THREADS=1 $(PYTEST) --no-skips
+
+# The pictures of the README, from the report in OUT; needs Chromium.
+screenshots: .venv/ready
+	$(BIN)/python docs/screenshots.py $(OUT)
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

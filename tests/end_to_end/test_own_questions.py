@@ -166,3 +166,24 @@ def test_the_manifest_describes_the_files(finished: Finished) -> None:
     manifest = json.loads((finished[0] / "manifest.json").read_text())
     assert set(manifest["files"]) == set(stamps(finished[0])) - {"manifest.json"}
     assert manifest["command"].startswith("studies run ensemble_vs_llm") or manifest["command"]
+
+
+def test_the_report_takes_the_ensembles_apart_in_every_form(finished: tuple[Path, str, str]) -> None:
+    run = finished[0]
+    summary = json.loads((run / "summary.json").read_text())
+    anatomy = summary["anatomy"]
+    assert {row["without"] for row in anatomy["without_members"]} == {
+        "random_forest", "xgboost", "lightgbm", "neighbours", "linear",
+    }  # fmt: skip
+    assert {row["method"] for row in anatomy["importance"]} == {"xgboost", "stacking"}
+    most = max(anatomy["importance"], key=lambda row: row["accuracy_lost"]["value"])
+    assert most["block"] == "overlap"
+    for part in ("calibration", "risk_coverage", "complementarity", "positions", "cost_fronts"):
+        assert summary[part], part
+    page = (run / "report.html").read_text()
+    for section in ("cost", "complementarity", "anatomy", "calibration", "risk", "positions"):
+        assert f'<section id="{section}">' in page
+    assert "## Stacks without each member" in (run / "report.md").read_text()
+    listed = json.loads((run / "manifest.json").read_text())["files"]
+    assert {"report.md", "questions.parquet", "tables/methods.csv", "tables/importance.csv"} <= set(listed)
+    assert (run / "report.html").stat().st_size < 2_000_000
