@@ -1,6 +1,7 @@
 """Take the pictures of the README from the pages of a finished run.
 
-``python docs/screenshots.py RUN`` writes ``docs/figures/report_*.png``; it needs the extra ``test`` and Chromium.
+``python docs/screenshots.py RUN`` writes ``docs/figures/report_*.png``. It needs the extra ``test`` and
+Chromium.
 """
 
 import argparse

@@ -289,7 +289,10 @@ def compare(
     with _one_line_errors():
         if out.suffix != ".html":
             raise InputError(f"got {out.name}, allowed is a name that ends in .html", field="out")
-        compared = compare_runs(read_runs(runs))
+        with shown(_console(stderr=True)) as progress:
+            progress.stage("read the runs")
+            found = read_runs(runs)
+            compared = compare_runs(found, tick=progress.stage("compare the runs"))
         write_json(out.with_suffix(".json"), compared)
         write_comparison(compared, out)
         console = _console()

@@ -6,7 +6,7 @@ are summed up: mean, spread, and how much of the variation is the seed's.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -26,6 +26,7 @@ from studies.report.format import number, percent, points, points_interval
 from studies.rundir import SPEC_FILE
 
 SCHEMA_VERSION = 1
+Tick = Callable[[int, int], None]
 MOST_SETTINGS = 12
 """Settings that differ, told per run at most."""
 
@@ -81,7 +82,12 @@ def read_runs(paths: Sequence[Path]) -> list[FinishedRun]:
 
 
 def compare_runs(
-    runs: Sequence[FinishedRun], *, level: float = 0.95, n_boot: int = 2000, seed: int = 0
+    runs: Sequence[FinishedRun],
+    *,
+    level: float = 0.95,
+    n_boot: int = 2000,
+    seed: int = 0,
+    tick: Tick = lambda done, total: None,
 ) -> dict[str, Any]:
     """Return what the page and the terminal show, as plain values.
 
@@ -91,6 +97,8 @@ def compare_runs(
         As `read_runs` returns them. Differences are counted from the earlier one named.
     level, n_boot, seed
         As in `studies.stats.mean_estimate`.
+    tick : callable
+        Told how many pairs of runs are done, of how many.
     """
     labels = {name: method["label"] for run in reversed(runs) for name, method in run.methods.items()}
     leaderboard = [
@@ -104,11 +112,11 @@ def compare_runs(
     ]
     # What few runs have comes last: its mean is one over other questions.
     leaderboard.sort(key=lambda row: (row["cells"].count(None), -_mean(row["cells"])))
-    pairs = [
-        pair
-        for a, b in combinations(range(len(runs)), 2)
-        if (pair := _pair(runs[a], runs[b], level=level, n_boot=n_boot, seed=seed)) is not None
-    ]
+    pairs, wanted = [], list(combinations(runs, 2))
+    for place, (a, b) in enumerate(wanted):
+        pair = _pair(a, b, level=level, n_boot=n_boot, seed=seed)
+        pairs += [pair] if pair is not None else []
+        tick(place + 1, len(wanted))
     _correct(pairs)
     seeds = [group for members in _seed_groups(runs) if (group := _seeds(members)) is not None]
     return {
