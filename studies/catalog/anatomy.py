@@ -20,6 +20,7 @@ from studies.catalog.ground import LLAVA_BLOCKS, MEMBERS_BLOCK, Encoded, Ground,
 from studies.catalog.saved import SavedMethod, read_method
 from studies.catalog.stacks import LIKELIHOODS_BLOCK, StackPlan, fit_stack, with_likelihoods
 from studies.design import OptionTable
+from studies.files import file_hash
 from studies.predictions import build_predictions, read_predictions, write_predictions
 from studies.progress import Progress
 from studies.rundir import Facts, RunDir
@@ -137,7 +138,11 @@ def _shuffle(
         write_predictions(pd.concat(tables, ignore_index=True), ground.run.path / _place(name))
         return {}
 
-    inputs: dict[str, Any] = {"groups": {title: list(blocks) for title, blocks in groups.items()}}
+    inputs: dict[str, Any] = {
+        "groups": {title: list(blocks) for title, blocks in groups.items()},
+        # Another fit of the method predicts otherwise.
+        "predicted": file_hash(ground.run.path / ground.place("steps", name, ".parquet")),
+    }
     ground.step(f"importance.{name}", do, outputs=[_place(name)], method=name, n=N_SHUFFLES, **inputs)
 
 
