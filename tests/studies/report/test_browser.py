@@ -194,6 +194,7 @@ def test_print_shows_what_is_folded_away_and_hides_what_needs_a_screen(open_page
     page.emulate_media(media="print")
     assert folded.is_visible()
     assert not page.locator("nav.toc").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 720
     pdf = page.pdf(format="A4")
     assert pdf.startswith(b"%PDF")
 
