@@ -102,7 +102,7 @@ def run(spec: AblationSpec, run_dir: RunDir, progress: Progress, command: str) -
             },
         )
     progress.note(summary["verdict"]["sentence"])
-    return write_outputs(run_dir, pd.concat(tables, ignore_index=True), summary)
+    return write_outputs(run_dir, pd.concat(tables, ignore_index=True), protocol.headline, summary)
 
 
 def _variant(
