@@ -54,11 +54,13 @@ def shape_of(model: "LlavaModel") -> Shape:
     ValueError
         If the parts are connected otherwise than by matrices on each patch, which is not counted here.
     """
-    from llava_core.model.projector import STOCK_PROJECTORS, projector_kind
+    from llava_core.model.projector import PROJECTORS, STOCK_PROJECTORS
 
-    kind = projector_kind(model.projector)
-    if kind not in STOCK_PROJECTORS:
-        raise ValueError(f"got projector {kind!r}, operations are counted for {', '.join(STOCK_PROJECTORS)}")
+    # The stock class' own projector has no name here, and is made of matrices.
+    not_counted = {kind: name for name, kind in PROJECTORS.items() if name not in STOCK_PROJECTORS}
+    name = not_counted.get(type(model.projector))
+    if name is not None:
+        raise ValueError(f"got projector {name!r}, operations are counted for {', '.join(STOCK_PROJECTORS)}")
     llm, tower = model.llm.config, model.vision_tower.config
     dim_head = getattr(llm, "head_dim", None) or llm.hidden_size // llm.num_attention_heads
     return Shape(
