@@ -61,7 +61,7 @@ class AblationSpec(StudySpec):
     """Which of them are trained; the reference is always among them."""
     seeds: tuple[int, ...] = (0,)
     """Of the trainings; with two or more, seed and question variation are told apart."""
-    budget_frac: float = 0.5
+    budget_frac: float = 0.4
     """Share of the recipe's passes over the data, the same in each stage of every variant."""
 
     def __post_init__(self) -> None:
