@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from studies.probing.moments import Moments
+
 _NONE = 1e-10
 """Eigenvalues of the covariance, relative to the largest, that count as zero."""
 _UNRELATED = 1e-8
@@ -66,16 +68,65 @@ def fit_leace(X: ArrayLike, labels: ArrayLike) -> Eraser:
             f"got {len(classes)} labels of vectors of shape {vectors.shape}, expected one of each"
         )
     assert np.isfinite(vectors).all(), "rows without a vector are left out by the caller"
-    mean = vectors.mean(axis=0)
-    centred = vectors - mean
-    one_hot = np.eye(int(classes.max()) + 1)[classes]
-    values, directions = np.linalg.eigh(centred.T @ centred / len(centred))
-    kept = values > _NONE * max(values.max(), np.finfo(float).tiny)
-    root, directions = np.sqrt(values[kept]), directions[:, kept]
+    moments = Moments(dim=vectors.shape[1], n_classes=int(classes.max()) + 1)
+    moments.add(vectors, classes)
+    return fit_leace_moments(moments)
+
+
+def fit_leace_moments(moments: Moments) -> Eraser:
+    """Return the eraser of a concept from vectors that were gathered part by part.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of one row or more.
+    """
+    root, directions = _principal(moments)
     # Coordinates of unit variance, against classes of unit variance: singular values are correlations.
-    spread = one_hot.std(axis=0)
-    classes_scaled = (one_hot - one_hot.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    crossed = (centred @ (directions / root)).T @ classes_scaled / len(centred)
+    spread = np.sqrt(moments.shares * (1 - moments.shares))
+    crossed = (directions / root).T @ (moments.crossed / np.where(spread > 0, spread, 1.0))
     basis, correlation, _ = np.linalg.svd(crossed, full_matrices=False)
-    basis = basis[:, correlation > _UNRELATED]
-    return Eraser(mean=mean, back=(directions * root) @ basis, onto=basis.T @ (directions / root).T)
+    return _eraser(moments, root, directions, basis[:, correlation > _UNRELATED])
+
+
+def random_eraser(moments: Moments, *, rank: int, seed: int) -> Eraser:
+    """Return what takes random directions out of the same whitened space: the control of an erasure.
+
+    Parameters
+    ----------
+    moments : Moments
+    rank : int
+        Directions to be taken out, such as `Eraser.rank` of the concept.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        If the vectors vary in fewer directions.
+    """
+    root, directions = _principal(moments)
+    if not 0 <= rank <= len(root):
+        raise ValueError(
+            f"got rank {rank}, allowed 0 to {len(root)}, the directions that the vectors vary in"
+        )
+    drawn = np.random.default_rng(seed).normal(size=(len(root), rank))
+    return _eraser(moments, root, directions, np.linalg.qr(drawn)[0])
+
+
+def _principal(moments: Moments) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return standard deviations (n_directions,) and principal directions (dim, n_directions), none empty."""
+    values, directions = np.linalg.eigh(moments.covariance)
+    kept = values > _NONE * max(values.max(), np.finfo(float).tiny)
+    return np.sqrt(values[kept]), directions[:, kept]
+
+
+def _eraser(
+    moments: Moments,
+    root: NDArray[np.float64],
+    directions: NDArray[np.float64],
+    basis: NDArray[np.float64],
+) -> Eraser:
+    """Return the eraser of a basis (n_directions, rank) of the whitened space."""
+    return Eraser(
+        mean=moments.mean.copy(), back=(directions * root) @ basis, onto=basis.T @ (directions / root).T
+    )
