@@ -9,7 +9,7 @@ from studies.probing.controls import control_task, shuffled_task
 from studies.probing.dimension import Dimension, two_nn
 from studies.probing.family import ProbeFamily
 from studies.probing.gap import ModalityGap, modality_gap
-from studies.probing.leace import Eraser, fit_leace
+from studies.probing.leace import Eraser, fit_leace, random_eraser
 from studies.probing.probes import PROBES, probe_family
 from studies.probing.reading import ReadOut, choose, read_out
 from studies.probing.similarity import cka_matrix, debiased_cka
@@ -40,6 +40,7 @@ __all__ = [
     "online_code",
     "prior_log_prob",
     "probe_family",
+    "random_eraser",
     "random_projection",
     "read_out",
     "shuffled_task",

@@ -61,21 +61,44 @@ def fit_leace(X: ArrayLike, labels: ArrayLike) -> Eraser:
     """
     vectors = np.asarray(X, dtype=np.float64)
     classes = np.unique(np.asarray(labels), return_inverse=True)[1]
-    if vectors.ndim != 2 or len(vectors) == 0 or len(vectors) != len(classes):
-        raise ValueError(
-            f"got {len(classes)} labels of vectors of shape {vectors.shape}, expected one of each"
-        )
-    assert np.isfinite(vectors).all(), "rows without a vector are left out by the caller"
-    mean = vectors.mean(axis=0)
-    centred = vectors - mean
+    if len(vectors) == 0 or len(vectors) != len(classes):
+        raise ValueError(f"got {len(classes)} labels of {len(vectors)} vectors, expected one of each")
+    mean, directions, root = _principal(vectors)
     one_hot = np.eye(int(classes.max()) + 1)[classes]
-    values, directions = np.linalg.eigh(centred.T @ centred / len(centred))
-    kept = values > _NONE * max(values.max(), np.finfo(float).tiny)
-    root, directions = np.sqrt(values[kept]), directions[:, kept]
     # Coordinates of unit variance, against classes of unit variance: singular values are correlations.
     spread = one_hot.std(axis=0)
-    classes_scaled = (one_hot - one_hot.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    crossed = (centred @ (directions / root)).T @ classes_scaled / len(centred)
+    scaled = (one_hot - one_hot.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    crossed = ((vectors - mean) @ (directions / root)).T @ scaled / len(vectors)
     basis, correlation, _ = np.linalg.svd(crossed, full_matrices=False)
     basis = basis[:, correlation > _UNRELATED]
     return Eraser(mean=mean, back=(directions * root) @ basis, onto=basis.T @ (directions / root).T)
+
+
+def random_eraser(X: ArrayLike, *, rank: int, seed: int) -> Eraser:
+    """Return an eraser of random directions, with which that of a concept is compared.
+
+    Parameters
+    ----------
+    X : (n_rows, dim) array_like of float
+        As in `fit_leace`.
+    rank : int
+        Dimensions to take out, drawn evenly among those in which the vectors vary; 0 or more. Where they vary
+        in fewer, all of them.
+    seed : int
+    """
+    mean, directions, root = _principal(np.asarray(X, dtype=np.float64))
+    drawn = np.random.default_rng(seed).normal(size=(len(root), min(rank, len(root))))
+    basis = np.linalg.qr(drawn)[0]
+    return Eraser(mean=mean, back=(directions * root) @ basis, onto=basis.T @ (directions / root).T)
+
+
+def _principal(
+    vectors: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean (dim,), the directions of variance (dim, n_directions), and the spread along each."""
+    assert np.isfinite(vectors).all(), "rows without a vector are left out by the caller"
+    mean = vectors.mean(axis=0)
+    centred = vectors - mean
+    values, directions = np.linalg.eigh(centred.T @ centred / len(centred))
+    kept = values > max(_NONE * values.max(), np.finfo(np.float64).tiny)
+    return mean, directions[:, kept], np.sqrt(values[kept])
