@@ -26,7 +26,7 @@ from llava_core.data.example import Example
 from llava_core.errors import InputError
 from studies.files import write_parquet
 from studies.pipeline import Checkpoints, digest_ids, llava_place, variant_rows
-from studies.probing import Eraser, Moments, fit_leace_moments, random_eraser
+from studies.probing import Eraser, Moments, fit_leace_moments, random_eraser_moments
 from studies.progress import Progress, Tick
 from studies.rundir import Facts, RunDir, digest
 from studies.spec.base import StudySpec
@@ -113,7 +113,7 @@ def score_erased(
         erasers = {
             WHOLE: None,
             ERASED: eraser,
-            RANDOM: random_eraser(moments, rank=eraser.rank, seed=spec.seed),
+            RANDOM: random_eraser_moments(moments, rank=eraser.rank, seed=spec.seed),
         }
         tables = []
         for variant, each in erasers.items():

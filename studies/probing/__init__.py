@@ -9,7 +9,7 @@ from studies.probing.controls import control_task, shuffled_task
 from studies.probing.dimension import Dimension, two_nn
 from studies.probing.family import ProbeFamily
 from studies.probing.gap import ModalityGap, modality_gap
-from studies.probing.leace import Eraser, fit_leace, fit_leace_moments, random_eraser
+from studies.probing.leace import Eraser, fit_leace, fit_leace_moments, random_eraser, random_eraser_moments
 from studies.probing.moments import Moments
 from studies.probing.probes import PROBES, probe_family
 from studies.probing.reading import ReadOut, choose, read_out
@@ -44,6 +44,7 @@ __all__ = [
     "prior_log_prob",
     "probe_family",
     "random_eraser",
+    "random_eraser_moments",
     "random_projection",
     "read_out",
     "shuffled_task",

@@ -12,6 +12,7 @@ Belrose, N. et al. (2023). LEACE: Perfect linear concept erasure in closed form.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,16 +62,7 @@ def fit_leace(X: ArrayLike, labels: ArrayLike) -> Eraser:
     ValueError
         If lengths differ or there is no row.
     """
-    vectors = np.asarray(X, dtype=np.float64)
-    classes = np.unique(np.asarray(labels), return_inverse=True)[1]
-    if vectors.ndim != 2 or len(vectors) == 0 or len(vectors) != len(classes):
-        raise ValueError(
-            f"got {len(classes)} labels of vectors of shape {vectors.shape}, expected one of each"
-        )
-    assert np.isfinite(vectors).all(), "rows without a vector are left out by the caller"
-    moments = Moments(dim=vectors.shape[1], n_classes=int(classes.max()) + 1)
-    moments.add(vectors, classes)
-    return fit_leace_moments(moments)
+    return fit_leace_moments(_gathered(X, np.asarray(labels)))
 
 
 def fit_leace_moments(moments: Moments) -> Eraser:
@@ -81,49 +73,59 @@ def fit_leace_moments(moments: Moments) -> Eraser:
     moments : Moments
         Of one row or more.
     """
-    root, directions = _principal(moments)
+    directions, root = _principal(moments)
     # Coordinates of unit variance, against classes of unit variance: singular values are correlations.
     spread = np.sqrt(moments.shares * (1 - moments.shares))
     crossed = (directions / root).T @ (moments.crossed / np.where(spread > 0, spread, 1.0))
     basis, correlation, _ = np.linalg.svd(crossed, full_matrices=False)
-    return _eraser(moments, root, directions, basis[:, correlation > _UNRELATED])
+    return _eraser(moments, directions, root, basis[:, correlation > _UNRELATED])
 
 
-def random_eraser(moments: Moments, *, rank: int, seed: int) -> Eraser:
-    """Return what takes random directions out of the same whitened space: the control of an erasure.
+def random_eraser(X: ArrayLike, *, rank: int, seed: int) -> Eraser:
+    """Return an eraser of random directions, with which that of a concept is compared.
 
     Parameters
     ----------
-    moments : Moments
+    X : (n_rows, dim) array_like of float
+        As in `fit_leace`.
     rank : int
-        Directions to be taken out, such as `Eraser.rank` of the concept.
+        Dimensions to take out, drawn evenly among those in which the vectors vary; 0 or more. Where they vary
+        in fewer, all of them.
     seed : int
-
-    Raises
-    ------
-    ValueError
-        If the vectors vary in fewer directions.
     """
-    root, directions = _principal(moments)
-    if not 0 <= rank <= len(root):
+    return random_eraser_moments(_gathered(X, np.zeros(len(np.asarray(X)))), rank=rank, seed=seed)
+
+
+def random_eraser_moments(moments: Moments, *, rank: int, seed: int) -> Eraser:
+    """Return what `random_eraser` does, of vectors that were gathered part by part."""
+    directions, root = _principal(moments)
+    drawn = np.random.default_rng(seed).normal(size=(len(root), min(rank, len(root))))
+    return _eraser(moments, directions, root, np.linalg.qr(drawn)[0])
+
+
+def _gathered(X: ArrayLike, labels: NDArray[Any]) -> Moments:
+    vectors = np.asarray(X, dtype=np.float64)
+    if vectors.ndim != 2 or len(vectors) == 0 or len(vectors) != len(labels):
         raise ValueError(
-            f"got rank {rank}, allowed 0 to {len(root)}, the directions that the vectors vary in"
+            f"got {len(labels)} labels of vectors of shape {vectors.shape}, expected one of each"
         )
-    drawn = np.random.default_rng(seed).normal(size=(len(root), rank))
-    return _eraser(moments, root, directions, np.linalg.qr(drawn)[0])
+    names, classes = np.unique(labels, return_inverse=True)
+    moments = Moments(dim=vectors.shape[1], n_classes=len(names))
+    moments.add(vectors, classes)
+    return moments
 
 
 def _principal(moments: Moments) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return standard deviations (n_directions,) and principal directions (dim, n_directions), none empty."""
+    """Return the directions of variance (dim, n_directions), and the spread along each."""
     values, directions = np.linalg.eigh(moments.covariance)
-    kept = values > _NONE * max(values.max(), np.finfo(float).tiny)
-    return np.sqrt(values[kept]), directions[:, kept]
+    kept = values > max(_NONE * values.max(), np.finfo(np.float64).tiny)
+    return directions[:, kept], np.sqrt(values[kept])
 
 
 def _eraser(
     moments: Moments,
-    root: NDArray[np.float64],
     directions: NDArray[np.float64],
+    root: NDArray[np.float64],
     basis: NDArray[np.float64],
 ) -> Eraser:
     """Return the eraser of a basis (n_directions, rank) of the whitened space."""

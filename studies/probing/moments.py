@@ -64,6 +64,7 @@ class Moments:
             raise ValueError(
                 f"got classes {numbers.min()} to {numbers.max()}, expected 0 to {len(self._counts) - 1}"
             )
+        assert np.isfinite(vectors).all(), "rows without a vector are left out by the caller"
         n_before, n_new = self.n_rows, len(numbers)
         mean = vectors.mean(axis=0)
         moved, centred = mean - self.mean, vectors - mean

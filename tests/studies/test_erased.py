@@ -18,7 +18,7 @@ from llava_core.model.projector import PROJECTORS, build_projector
 from llava_core.train.pretrain import TinySizes, tiny_bundle, tiny_tokenizer
 from studies.erased import laid_over, score_erased, token_moments
 from studies.pipeline import Checkpoints
-from studies.probing import Eraser, fit_leace_moments, random_eraser
+from studies.probing import Eraser, fit_leace_moments, random_eraser_moments
 from studies.progress import Silent
 from studies.rundir import RunDir
 from studies.spec.base import resolve
@@ -225,7 +225,7 @@ def test_no_linear_probe_finds_the_concept_in_the_tokens(bundle, examples, label
         for name, each in (
             ("whole", None),
             ("erased", eraser),
-            ("random", random_eraser(moments, rank=1, seed=0)),
+            ("random", random_eraser_moments(moments, rank=1, seed=0)),
         ):
             with laid_over(bundle.model.projector, each):
                 found[name] = bundle.model.project(features).mean(1).numpy()
@@ -275,4 +275,4 @@ def test_nothing_of_the_image_goes_past_the_eraser(bundle, examples, kind):
     whole, blind = scores(None), scores(every)
     assert np.ptp(whole, axis=0).max() > 1e-3
     np.testing.assert_allclose(blind, np.broadcast_to(blind[0], blind.shape), atol=1e-5)
-    np.testing.assert_array_equal(scores(random_eraser(moments, rank=0, seed=0)), whole)
+    np.testing.assert_array_equal(scores(random_eraser_moments(moments, rank=0, seed=0)), whole)
