@@ -18,7 +18,9 @@ FREE_OF_TORCH = [
     "studies.catalog",
     "studies.cli",
     "studies.design",
+    "studies.erased",
     "studies.predictions",
+    "studies.probing",
     "studies.report",
     "studies.stats",
 ]
