@@ -280,8 +280,9 @@ def against_stock(paths: Sequence[Path], name: str, what: str) -> dict[str, Any]
                 if what == "patches":
                     found.append(model.vision_features(pixels).mean(1))
                 else:
-                    features, pooled = model.vision_and_pooled(pixels)
-                    found.append(pooled if what == "pooled" else torch.cat([pooled, features.mean(1)], 1))
+                    outputs = model.vision_outputs(pixels, pooled=True)
+                    parts = [outputs.pooled, *([] if what == "pooled" else [outputs.features.mean(1)])]
+                    found.append(torch.cat(parts, 1))
         return torch.cat(found)
 
     difference = float((stock(8) - ours(8)).abs().max())

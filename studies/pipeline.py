@@ -158,8 +158,22 @@ def bring_store(
     *,
     fingerprint: str,
     progress: Progress,
+    clip_layers: Sequence[int] = (),
 ) -> FeatureStore | None:
     """Return the feature store of the examples: the given one, one extracted here, or None without LLaVA.
+
+    Parameters
+    ----------
+    spec : StudySpec
+    run : RunDir
+    checkpoints : Checkpoints or None
+    examples : sequence of Example
+    fingerprint : str
+        Of the data set.
+    progress : Progress
+    clip_layers : sequence of int
+        Hidden states of the vision tower for the block clip_layers of a store extracted here; a given store
+        has the blocks that it has.
 
     Raises
     ------
@@ -179,7 +193,10 @@ def bring_store(
     out = run.path / "features"
 
     def extract() -> None:
-        extract_with(spec, checkpoints, examples, out, fingerprint=fingerprint, progress=progress)
+        extract_with(
+            spec, checkpoints, examples, out,
+            fingerprint=fingerprint, progress=progress, clip_layers=clip_layers,
+        )  # fmt: skip
 
     run.step(
         "features",
@@ -189,6 +206,7 @@ def bring_store(
             "checkpoints": checkpoints.hashes,
             "dtype": spec.llava_dtype,
             "clip": spec.llava_clip,
+            **({"clip_layers": list(clip_layers)} if clip_layers else {}),
         },
         outputs=["features"],
         do=extract,
@@ -204,6 +222,7 @@ def extract_with(
     *,
     fingerprint: str,
     progress: Progress,
+    clip_layers: Sequence[int] = (),
 ) -> FeatureStore:
     """Extract the features of examples into a store and return it; one that was cut off goes on."""
     from llava_core.features.extract import extract_features
@@ -217,6 +236,7 @@ def extract_with(
         device=device,
         dtype=dtype,
         clip=spec.llava_clip,
+        clip_layers=clip_layers,
         progress=progress.stage("extract features"),
     )
     return FeatureStore.open(out)

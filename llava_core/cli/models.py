@@ -64,6 +64,12 @@ def extract(
             help="Hidden states to keep: 0 the embeddings, -1 the last layer's.", show_default="-3,-1"
         ),
     ] = None,
+    clip_layers: Annotated[
+        str | None,
+        typer.Option(
+            help="Hidden states of the vision tower to keep too, such as -4,-3,-2,-1.", show_default="none"
+        ),
+    ] = None,
     shard: Annotated[
         str | None, typer.Option(help="Which share this process does: 0/4 to 3/4; else torchrun's.")
     ] = None,
@@ -83,6 +89,7 @@ def extract(
     rank, world, local_rank = launched()
     share = (rank, world) if shard is None else _share(shard)
     kept: Any = LAYERS if layers is None else parse_value(tuple[int, ...], layers, name="layers")
+    of_tower: Any = parse_value(tuple[int, ...], clip_layers or "", name="clip_layers")
     place, precision = choose_place(device, dtype, local_rank=local_rank)
     dataset = read_data(data, hidden=rank > 0)
     examples = (dataset.split(part) if part else dataset.examples)[:limit]
@@ -92,7 +99,7 @@ def extract(
     with bar("extract features", hidden=rank > 0) as tick:
         written = extract_features(
             checkpoints, examples, out, data_fingerprint=dataset.fingerprint, device=place, dtype=precision,
-            clip=clip, prompt=prompt, layers=kept, shard=share, progress=tick,
+            clip=clip, prompt=prompt, layers=kept, clip_layers=of_tower, shard=share, progress=tick,
         )  # fmt: skip
     if written is None:
         typer.echo(f"share {share[0]}/{share[1]} is done; the last process to end joins them all: {out}")

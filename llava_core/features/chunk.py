@@ -4,6 +4,7 @@
 |---|---|---|
 | clip_image | example | projected image embedding of CLIP, unit length, (dim_clip,) |
 | clip_image_patches | example | mean over the image tokens before the projector, (dim_vision,) |
+| clip_layers | example | mean over the patches of some hidden states of the tower, (n_layers, dim_vision) |
 | clip_text | option | question and option through CLIP's text tower, unit length, (dim_clip,) |
 | clip_similarity | option | cosine of clip_image and clip_text, (1,) |
 | projector_align, projector | example | mean over image tokens behind the projector, after stage 1 and 2 |
@@ -11,8 +12,9 @@
 | option_logprob | option | sum, mean per token, number of tokens (`llava_core.inference.logprob`) |
 | llm_answer | option | 1 for the option that the generated text names |
 
-An example without image file has NaN in the image blocks. Where a prompt is asked in two passes, options
-are scored behind the reasons that the model has drawn, with seed 0.
+clip_layers is there where layers of the tower are asked for. An example without image file has NaN in the
+image blocks. Where a prompt is asked in two passes, options are scored behind the reasons that the model has
+drawn, with seed 0.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +38,7 @@ from llava_core.inference.replies import begin_replies, finish_replies, own_deco
 LEVELS: Mapping[str, Level] = {
     "clip_image": "example",
     "clip_image_patches": "example",
+    "clip_layers": "example",
     "projector": "example",
     "projector_align": "example",
     "clip_text": "option",
@@ -58,13 +61,18 @@ def make_chunk(
     *,
     align: nn.Module | None,
     layers: Sequence[int],
+    clip_layers: Sequence[int],
     tick: Tick,
 ) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
     """Return the blocks of a chunk, and what is counted."""
     n_examples = len(examples)
     sizes = [len(example.options) for example in examples]
     shown = show_images(
-        bundle, examples, align=align, progress=lambda done, total: tick(done, total, n_examples)
+        bundle,
+        examples,
+        align=align,
+        clip_layers=clip_layers,
+        progress=lambda done, total: tick(done, total, n_examples),
     )
     blocks = shown.per_example(examples)
     if bundle.clip is not None:

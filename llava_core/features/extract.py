@@ -52,6 +52,7 @@ def extract_features(
     clip: str | None = None,
     prompt: str | None = None,
     layers: Sequence[int] = LAYERS,
+    clip_layers: Sequence[int] = (),
     shard: tuple[int, int] = (0, 1),
     progress: Progress | None = None,
 ) -> Path | None:
@@ -75,6 +76,9 @@ def extract_features(
         How questions are asked, of `llava_core.data.prompts`; as the checkpoint says, if not given.
     layers : sequence of int
         Kept hidden states of the language model.
+    clip_layers : sequence of int
+        Kept hidden states of the vision tower, in their means over the patches: 0 is the embeddings, -1 the
+        last layer's output before the final layer norm. Of none, there is no block clip_layers.
     shard : tuple of int
         Which process this is, from 0, and how many there are.
     progress : callable, optional
@@ -99,12 +103,16 @@ def extract_features(
         "llm_hidden_layers": list(layers),
         "dtype": str(dtype).removeprefix("torch."),
         **({} if prompt is None else {"prompt": prompt}),
+        **({"clip_layers": list(clip_layers)} if clip_layers else {}),
     }
     key = _digest({**made_by, "version": VERSION, "examples": [_told(example) for example in examples]})
     if _is_made(out, key):
         return out
     bundle = load_checkpoint(checkpoints["finetune"], device=device, dtype=dtype, clip=clip, prompt=prompt)
-    _check_layers(layers, bundle)
+    _check_layers("layers", layers, n_layers=bundle.model.llm.config.num_hidden_layers)
+    if clip_layers:
+        n_clip_layers = bundle.model.vision_tower.config.num_hidden_layers
+        _check_layers("clip_layers", clip_layers, n_layers=n_clip_layers)
     align = align_projector(checkpoints["align"], bundle) if "align" in checkpoints else None
     size = max(FEWEST_QUESTIONS, min(MOST_QUESTIONS, CHUNK_BYTES // feature_bytes(bundle)))
     chunks = [examples[start : start + size] for start in range(0, len(examples), size)]
@@ -116,7 +124,10 @@ def extract_features(
             for _ in range(N_PASSES):
                 tick(1, 1, len(chunks[number]))
         else:
-            parts.write(number, *make_chunk(bundle, chunks[number], align=align, layers=layers, tick=tick))
+            made = make_chunk(
+                bundle, chunks[number], align=align, layers=layers, clip_layers=clip_layers, tick=tick
+            )
+            parts.write(number, *made)
     if parts.n_there < len(chunks):
         return None if not _is_made(out, key) else out
     with parts.joining() as is_ours:
@@ -142,6 +153,7 @@ def _join(
         for name in LEVELS
         if not (bundle.clip is None and name in NEED_CLIP)
         and not (align is None and name == "projector_align")
+        and not (name == "clip_layers" and name not in made_by)
     ]
     rows = pd.DataFrame(
         {
@@ -162,6 +174,7 @@ def _join(
             "prompt": bundle.prompt,
             "dtype": made_by["dtype"],
             "clip": made_by["clip"],
+            **({"clip_layers": made_by["clip_layers"]} if "clip_layers" in made_by else {}),
         },
         "inputs": parts.key,
         "knows_seen_in_training": known,
@@ -182,14 +195,13 @@ def _is_made(out: Path, key: str) -> bool:
         return False
 
 
-def _check_layers(layers: Sequence[int], bundle: LlavaBundle) -> None:
-    n_layers = int(bundle.model.llm.config.num_hidden_layers)
+def _check_layers(field: str, layers: Sequence[int], *, n_layers: int) -> None:
     wrong = [layer for layer in layers if not -n_layers - 1 <= layer <= n_layers]
     if wrong or not layers:
         raise InputError(
             f"got {', '.join(map(str, wrong)) or 'none'}, allowed are {-n_layers - 1} to {n_layers}; "
             "0 is the embeddings, -1 the last layer's output",
-            field="layers",
+            field=field,
         )
 
 

@@ -42,7 +42,7 @@ class Shown:
         rows = np.array([-1 if e.image is None else self.row_of[e.image] for e in examples])
         found = {}
         for name, array in self.blocks.items():
-            found[name] = np.full((len(examples), array.shape[1]), np.nan, dtype=np.float32)
+            found[name] = np.full((len(examples), *array.shape[1:]), np.nan, dtype=np.float32)
             found[name][rows >= 0] = array[rows[rows >= 0]]
         return found
 
@@ -52,6 +52,7 @@ def show_images(
     examples: Sequence[Example],
     *,
     align: nn.Module | None,
+    clip_layers: Sequence[int] = (),
     progress: Callable[[int, int], None],
 ) -> Shown:
     """Decode the images of examples and run the tower, once per file.
@@ -62,6 +63,8 @@ def show_images(
     examples : sequence of Example
     align : Module or None
         Projector of stage 1.
+    clip_layers : sequence of int
+        Hidden states of the tower whose means over the patches are kept; 0 is the embeddings.
     progress : callable
         Called with (images done, images in all).
 
@@ -69,7 +72,7 @@ def show_images(
     -------
     Shown
         Blocks clip_image_patches and projector; clip_image where the bundle has a whole CLIP,
-        projector_align where there is a projector of stage 1.
+        projector_align where there is a projector of stage 1; clip_layers where layers are kept.
 
     Raises
     ------
@@ -81,31 +84,32 @@ def show_images(
     batches = [paths[start : start + BATCH_SIZE] for start in range(0, len(paths), BATCH_SIZE)]
     kept = _no_features(bundle)
     reader = PixelReader(bundle.image_processor)
-    dims = _dims(bundle, align)
+    shapes = _shapes(bundle, align, n_layers=len(clip_layers))
     # Stays on the device till the end: a copy would wait for the tower, and the tower for the next batch.
-    found: dict[str, list[Tensor]] = {name: [] for name in dims}
+    found: dict[str, list[Tensor]] = {name: [] for name in shapes}
     n_done = 0
     with torch.inference_mode():
         features = torch.empty(len(paths), *kept.shape[1:], dtype=kept.dtype, device=kept.device)
         for pixels in pixel_batches(batches, reader, device=model.device):
-            if bundle.clip is None:
-                patches = model.vision_features(pixels)
-            else:
-                patches, pooled = model.vision_and_pooled(pixels)
-                embedding = bundle.clip.visual_projection(pooled).float()
+            outputs = model.vision_outputs(pixels, pooled=bundle.clip is not None, keep_layers=clip_layers)
+            patches = outputs.features
+            if bundle.clip is not None:
+                embedding = bundle.clip.visual_projection(outputs.pooled).float()
                 found["clip_image"].append(nn.functional.normalize(embedding, dim=-1))
             features[n_done : n_done + len(pixels)] = patches
             found["clip_image_patches"].append(patches.float().mean(1))
             found["projector"].append(model.project(patches).float().mean(1))
             if align is not None:
                 found["projector_align"].append(align(patches).float().mean(1))
+            if clip_layers:
+                found["clip_layers"].append(outputs.layer_means)
             n_done += len(pixels)
             progress(n_done, len(paths))
     if not paths:
         progress(0, 0)
     blocks = {
-        name: torch.cat([torch.empty(0, dim, device=kept.device), *found[name]]).cpu().numpy()
-        for name, dim in dims.items()
+        name: torch.cat([torch.empty(0, *shape, device=kept.device), *found[name]]).cpu().numpy()
+        for name, shape in shapes.items()
     }
     return Shown(row_of={path: row for row, path in enumerate(paths)}, features=features, blocks=blocks)
 
@@ -143,9 +147,16 @@ def _no_features(bundle: LlavaBundle) -> Tensor:
     return torch.empty(0, bundle.model.n_patches, width, dtype=weight.dtype, device=weight.device)
 
 
-def _dims(bundle: LlavaBundle, align: nn.Module | None) -> dict[str, int]:
-    """Return the width of each block."""
+def _shapes(bundle: LlavaBundle, align: nn.Module | None, *, n_layers: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each block's rows."""
+    dim_vision = int(bundle.model.vision_tower.config.hidden_size)
     dim_llm = int(bundle.model.llm.config.hidden_size)
-    dims = {} if bundle.clip is None else {"clip_image": int(bundle.clip.config.projection_dim)}
-    dims |= {"clip_image_patches": int(bundle.model.vision_tower.config.hidden_size), "projector": dim_llm}
-    return dims if align is None else {**dims, "projector_align": dim_llm}
+    shapes: dict[str, tuple[int, ...]] = {}
+    if bundle.clip is not None:
+        shapes["clip_image"] = (int(bundle.clip.config.projection_dim),)
+    shapes |= {"clip_image_patches": (dim_vision,), "projector": (dim_llm,)}
+    if align is not None:
+        shapes["projector_align"] = (dim_llm,)
+    if n_layers:
+        shapes["clip_layers"] = (n_layers, dim_vision)
+    return shapes

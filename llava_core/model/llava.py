@@ -9,6 +9,7 @@ gated cross-attention, which gives none but lets the language model's layers loo
 image newlines and tiles (LLaVA 1.6).
 """
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -19,6 +20,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from llava_core.model.cross_attention import SIGHT, GatedCrossAttention, images_seen, let_see, sight_of
 from llava_core.model.packing import pack_arguments
 from llava_core.model.projector import n_tokens_of
+from llava_core.model.tower import TowerOutputs, run_tower
 
 VISION_LAYER = -2
 """Hidden state of the tower that LLaVA reads; 0 would be the embeddings."""
@@ -91,7 +93,6 @@ class LlavaModel(nn.Module):
         """Device of the language model's embeddings."""
         return cast(Tensor, self.llm.get_input_embeddings().weight).device
 
-    @torch.no_grad()
     def vision_features(self, pixel_values: Tensor) -> Tensor:
         """Return patch features; layers of the tower behind the one that is read do not run.
 
@@ -105,44 +106,30 @@ class LlavaModel(nn.Module):
         Tensor
             (images, n_patches, dim_vision)
         """
-        hidden = self._read_layer(pixel_values)
-        return hidden if self.keep_cls else hidden[:, 1:]
+        return self.vision_outputs(pixel_values).features
 
-    @torch.no_grad()
-    def vision_and_pooled(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return patch features and CLIP's pooled output, from one pass through all layers of the tower.
+    def vision_outputs(
+        self, pixel_values: Tensor, *, pooled: bool = False, keep_layers: Sequence[int] = ()
+    ) -> TowerOutputs:
+        """Return patch features and more of the same pass through the tower.
 
         Parameters
         ----------
         pixel_values : Tensor
             As for `vision_features`.
-
-        Returns
-        -------
-        features : Tensor
-            As from `vision_features`.
-        pooled : Tensor
-            (images, dim_vision), CLS of the last layer behind the final layer norm.
+        pooled : bool
+            Also CLIP's pooled output, which all layers of the tower have to run for.
+        keep_layers : sequence of int
+            Hidden states of the tower whose means over the patches are kept.
         """
-        hidden = last = self._read_layer(pixel_values)
-        for layer in self.vision_tower.encoder.layers[self._n_layers :]:
-            last = layer(last, None)
-        pooled = self.vision_tower.post_layernorm(last[:, 0])
-        return hidden if self.keep_cls else hidden[:, 1:], pooled
-
-    @property
-    def _n_layers(self) -> int:
-        """Layers of the tower before the hidden state that is read."""
-        return range(self.vision_tower.config.num_hidden_layers + 1)[self.vision_layer]
-
-    def _read_layer(self, pixel_values: Tensor) -> Tensor:
-        """Return the hidden state that is read, with CLS."""
-        tower = self.vision_tower
-        weight = tower.embeddings.patch_embedding.weight
-        hidden = tower.pre_layrnorm(tower.embeddings(pixel_values.to(weight.device, weight.dtype)))
-        for layer in tower.encoder.layers[: self._n_layers]:
-            hidden = layer(hidden, None)
-        return cast(Tensor, hidden)
+        return run_tower(
+            self.vision_tower,
+            pixel_values,
+            layer=self.vision_layer,
+            keep_cls=self.keep_cls,
+            pooled=pooled,
+            keep_layers=keep_layers,
+        )
 
     def project(self, features: Tensor) -> Tensor:
         """Return what the language model reads or looks at of the patches, in its width."""

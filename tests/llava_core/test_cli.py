@@ -123,9 +123,10 @@ def test_extract_shares_out_the_work(bundle, drawn, tmp_path: Path, monkeypatch:
     assert told["settings"]["llm_hidden_layers"] == [-3, -1]
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name)
-    run("--layers", "0,-1", "--dtype", "bfloat16")
+    run("--layers", "0,-1", "--dtype", "bfloat16", "--clip-layers", "-2,-1")
     told = json.loads((store / "manifest.json").read_text())
     assert told["settings"]["llm_hidden_layers"] == [0, -1]
+    assert told["settings"]["clip_layers"] == [-2, -1]
     assert told["settings"]["dtype"] == "bfloat16"
 
 
@@ -134,6 +135,7 @@ def test_extract_shares_out_the_work(bundle, drawn, tmp_path: Path, monkeypatch:
     [
         (("--shard", "4/4"), "field shard: got '4/4', allowed are 0/4"),
         (("--layers", "first"), "field layers: got 'first'"),
+        (("--clip-layers", "last"), "field clip_layers: got 'last'"),
         (("--dtype", "int8"), "field dtype: got 'int8', allowed are float32"),
         (("--device", "abacus"), "field device: got device 'abacus'"),
     ],

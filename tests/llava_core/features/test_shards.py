@@ -116,6 +116,58 @@ def test_blocks_are_those_of_separate_passes(checkpoints, bundle, drawn, tmp_pat
     np.testing.assert_allclose(store.block("clip_similarity")[:, 0], (image * text).sum(1), atol=1e-5)
 
 
+def test_layers_of_the_tower_are_kept_where_asked_for(
+    checkpoints, bundle, drawn, tmp_path, small_chunks
+) -> None:
+    """Against the stock tower's hidden states; nothing else changes, and without asking nothing at all."""
+    examples = [*drawn[:9], replace(drawn[9], image=None), replace(drawn[3], id="again"), drawn[-1]]
+    layers = (-1, 0, -2)
+
+    def extracted(name, **asked):
+        return FeatureStore.open(
+            extract_features(checkpoints, examples, tmp_path / name, data_fingerprint="f", **asked)
+        )
+
+    plain, none, kept = (
+        extracted("plain"),
+        extracted("none", clip_layers=()),
+        extracted("kept", clip_layers=layers),
+    )
+    assert manifest(none.path) == manifest(plain.path)
+    assert "clip_layers" not in plain.manifest["settings"]
+    assert kept.manifest["settings"]["clip_layers"] == list(layers)
+    assert kept.manifest["inputs"] != plain.manifest["inputs"]
+    assert set(kept.blocks) - set(plain.blocks) == {"clip_layers"}
+    for name in plain.blocks:
+        np.testing.assert_array_equal(kept.block(name), plain.block(name))
+
+    found = kept.block("clip_layers")
+    shown = [row for row, example in enumerate(examples) if example.image is not None]
+    pixels = load_pixels([examples[row].image for row in shown], bundle.image_processor)
+    with torch.no_grad():
+        states = bundle.model.vision_tower(pixel_values=pixels, output_hidden_states=True).hidden_states
+    expected = np.stack([states[layer][:, 1:].mean(1).numpy() for layer in layers], 1)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found[shown], expected, atol=1e-5)
+    assert np.isnan(np.delete(found, shown, axis=0)).all()
+    # The layer that LLaVA reads is a block already.
+    np.testing.assert_array_equal(found[:, 2], kept.block("clip_image_patches"))
+
+
+def test_layers_of_a_tower_alone_do_not_depend_on_batches(bundle, drawn, tmp_path, monkeypatch) -> None:
+    """No CLIP, so that the pass would end early; one image at a time or all together."""
+    alone = replace(bundle, clip=None, clip_tokenizer=None)
+    checkpoint = save_checkpoint(alone, tmp_path / "alone", stage="converted", seen_ids=[])
+    stores = []
+    for size in (1, 128):
+        monkeypatch.setattr("llava_core.features.images.BATCH_SIZE", size)
+        out = tmp_path / str(size)
+        extract_features({"finetune": checkpoint}, drawn[:5], out, data_fingerprint="f", clip_layers=(-1, 1))
+        stores.append(FeatureStore.open(out).block("clip_layers"))
+    assert stores[0].shape == (5, 2, 16)
+    np.testing.assert_allclose(stores[0], stores[1], atol=1e-5)
+
+
 def test_without_clip_its_blocks_are_left_out_and_the_manifest_says_so(bundle, drawn, tmp_path) -> None:
     alone = replace(bundle, clip=None, clip_tokenizer=None)
     checkpoint = save_checkpoint(alone, tmp_path / "alone", stage="converted", seen_ids=[])
@@ -145,6 +197,8 @@ def test_half_precision_is_near(checkpoints, drawn, tmp_path) -> None:
 def test_what_cannot_be_extracted(checkpoints, bundle, drawn, tmp_path) -> None:
     with pytest.raises(InputError, match="field layers: got 3, allowed are -3 to 2"):
         extract_features(checkpoints, drawn[:2], tmp_path / "s", data_fingerprint="f", layers=(3, -1))
+    with pytest.raises(InputError, match="field clip_layers: got -5, allowed are -4 to 3"):
+        extract_features(checkpoints, drawn[:2], tmp_path / "s", data_fingerprint="f", clip_layers=(-5, 1))
     with torch.no_grad():
         bundle.model.vision_tower.pre_layrnorm.weight.add_(1)
     other = save_checkpoint(bundle, tmp_path / "other", stage="align", seen_ids=[])

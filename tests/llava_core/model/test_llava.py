@@ -80,6 +80,36 @@ def test_any_hidden_state_of_the_tower_can_be_read(bundle, layer, keep_cls):
     assert model.vision_features(pixels).shape[1] == model.n_image_tokens
 
 
+@pytest.mark.parametrize("layer", [0, -1, -3])
+@pytest.mark.parametrize("pooled", [False, True])
+def test_one_pass_gives_the_means_of_any_layers(bundle, layer, pooled):
+    """Against all hidden states of the stock tower; the pass goes on behind the layer that is read."""
+    model, pixels, layers = bundle.model, torch.randn(3, 3, 32, 32), (-2, 0, 3, -2, 1)
+    model.vision_layer = layer
+    stock = model.vision_tower(pixel_values=pixels, output_hidden_states=True)
+    outputs = model.vision_outputs(pixels, pooled=pooled, keep_layers=layers)
+    expected = torch.stack([stock.hidden_states[each][:, 1:].mean(1) for each in layers], 1)
+    torch.testing.assert_close(outputs.layer_means, expected)
+    torch.testing.assert_close(outputs.features, stock.hidden_states[layer][:, 1:])
+    if pooled:
+        torch.testing.assert_close(outputs.pooled, stock.pooler_output)
+    else:
+        assert outputs.pooled is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "n_run"),
+    [({}, 2), ({"keep_layers": (0, 1)}, 2), ({"keep_layers": (0, -1)}, 3), ({"pooled": True}, 3)],
+)
+def test_layers_behind_the_last_one_asked_for_do_not_run(bundle, asked, n_run):
+    ran = []
+    for layer in bundle.model.vision_tower.encoder.layers:
+        layer.register_forward_hook(lambda *_: ran.append(1))
+    outputs = bundle.model.vision_outputs(torch.randn(1, 3, 32, 32), **asked)
+    assert len(ran) == n_run
+    assert outputs.layer_means.shape == (1, len(asked.get("keep_layers", ())), 16)
+
+
 def test_text_only_rows_need_no_features(bundle):
     assert bundle.model(*batch(bundle, "red", image=None)).loss.isfinite()
 
