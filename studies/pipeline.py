@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -26,6 +26,9 @@ from studies.progress import Progress, Tick
 from studies.rundir import Facts, RunDir, digest
 from studies.spec.base import DEFAULT_RECIPE, StudySpec
 from studies.spec.ensemble import EnsembleSpec
+
+if TYPE_CHECKING:
+    from llava_core.inference.logprob import OptionLogprobs
 
 DATA_SEED = 0
 """The bundled data is frozen: every run uses the same, whatever its own seed."""
@@ -137,7 +140,7 @@ def bring_checkpoints(
         "checkpoint",
         inputs={
             "data": fingerprint,
-            "ids": _ids(train_llm),
+            "ids": digest_ids(train_llm),
             "recipe": spec.recipe,
             "recipes": (files("llava_core") / "recipes.py").read_text(encoding="utf-8"),
             "version": version("llava-ensembles"),
@@ -202,7 +205,7 @@ def bring_store(
         "features",
         inputs={
             "data": fingerprint,
-            "ids": _ids(examples),
+            "ids": digest_ids(examples),
             "checkpoints": checkpoints.hashes,
             "dtype": spec.llava_dtype,
             "clip": spec.llava_clip,
@@ -227,7 +230,7 @@ def extract_with(
     """Extract the features of examples into a store and return it; one that was cut off goes on."""
     from llava_core.features.extract import extract_features
 
-    device, dtype = _place(spec)
+    device, dtype = llava_place(spec)
     extract_features(
         checkpoints.paths,
         examples,
@@ -264,7 +267,7 @@ def score_variants(
         from llava_core.checkpoint import load_checkpoint
         from llava_core.inference.logprob import option_logprobs
 
-        device, dtype = _place(spec)
+        device, dtype = llava_place(spec)
         variants = {"blank_image": ("finetune", True), "stage1_only": ("align", False)}
         tables = []
         for variant, (stage, blank) in variants.items():
@@ -276,24 +279,14 @@ def score_variants(
                 blank_image=blank,
                 progress=progress.stage(f"LLaVA: {variant}"),
             )
-            tables += [
-                pd.DataFrame(
-                    {
-                        "variant": variant,
-                        "example_id": example.id,
-                        "option_index": range(len(example.options)),
-                        "mean_logprob": scores.mean,
-                    }
-                )
-                for example, scores in zip(examples, found, strict=True)
-            ]
+            tables.append(variant_rows(variant, examples, found))
         write_parquet(run.path / file, pd.concat(tables, ignore_index=True))
 
     run.step(
         "llava_variants",
         inputs={
             "data": fingerprint,
-            "ids": _ids(examples),
+            "ids": digest_ids(examples),
             "checkpoints": checkpoints.hashes,
             "dtype": spec.llava_dtype,
         },
@@ -301,6 +294,24 @@ def score_variants(
         do=score,
     )
     return pd.read_parquet(run.path / file)
+
+
+def variant_rows(
+    variant: str, examples: Sequence[Example], found: Sequence["OptionLogprobs"]
+) -> pd.DataFrame:
+    """Return option likelihoods of a variant as rows ``variant example_id option_index mean_logprob``."""
+    tables = [
+        pd.DataFrame(
+            {
+                "variant": variant,
+                "example_id": example.id,
+                "option_index": range(len(example.options)),
+                "mean_logprob": scores.mean,
+            }
+        )
+        for example, scores in zip(examples, found, strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def ask_llm(
@@ -353,6 +364,27 @@ def ask_llm(
     return run.path / file
 
 
+def run_checkpoints(spec: StudySpec, run_path: Path) -> Checkpoints | None:
+    """Return the LLaVA that a finished run used: the given one, its own, or None."""
+    if spec.llava is not None:
+        return _given(spec.llava)
+    out = run_path / "checkpoint"
+    return _trained(out) if all((out / stage).is_dir() for stage in STAGES) else None
+
+
+def llava_place(spec: StudySpec) -> tuple[Any, Any]:
+    """Return torch's device and dtype for LLaVA."""
+    from llava_core.inference.place import choose_place
+
+    trained_here = spec.llava is None
+    return choose_place(spec.llava_device, spec.llava_dtype or ("float32" if trained_here else None))
+
+
+def digest_ids(examples: Iterable[Example]) -> str:
+    """Return what tells a sequence of examples apart, by their ids alone."""
+    return digest({"ids": [example.id for example in examples]})
+
+
 def _language_model(spec: EnsembleSpec) -> Backend:
     if spec.llm_local is not None:
         from llava_core.inference.local_chat import LocalBackend
@@ -362,14 +394,6 @@ def _language_model(spec: EnsembleSpec) -> Backend:
 
     assert spec.llm_model is not None
     return OpenAIBackend(model=spec.llm_model, endpoint=spec.llm_endpoint)
-
-
-def run_checkpoints(spec: StudySpec, run_path: Path) -> Checkpoints | None:
-    """Return the LLaVA that a finished run used: the given one, its own, or None."""
-    if spec.llava is not None:
-        return _given(spec.llava)
-    out = run_path / "checkpoint"
-    return _trained(out) if all((out / stage).is_dir() for stage in STAGES) else None
 
 
 def _given(source: str) -> Checkpoints:
@@ -388,14 +412,6 @@ def _trained(out: Path, *, stages: tuple[dict[str, Any], ...] = ()) -> Checkpoin
     return Checkpoints(paths=paths, hashes=hashes, stages=stages)
 
 
-def _place(spec: StudySpec) -> tuple[Any, Any]:
-    """Return torch's device and dtype for LLaVA."""
-    from llava_core.inference.place import choose_place
-
-    trained_here = spec.llava is None
-    return choose_place(spec.llava_device, spec.llava_dtype or ("float32" if trained_here else None))
-
-
 def _stage_facts(name: str, path: Path) -> dict[str, Any]:
     meta = json.loads((path / "training.json").read_text())
     return {
@@ -406,7 +422,3 @@ def _stage_facts(name: str, path: Path) -> dict[str, Any]:
         "cpu_seconds": meta["cpu_seconds"],
         "loss": meta["loss"],
     }
-
-
-def _ids(examples: Iterable[Example]) -> str:
-    return digest({"ids": [example.id for example in examples]})

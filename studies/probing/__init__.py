@@ -9,7 +9,8 @@ from studies.probing.controls import control_task, shuffled_task
 from studies.probing.dimension import Dimension, two_nn
 from studies.probing.family import ProbeFamily
 from studies.probing.gap import ModalityGap, modality_gap
-from studies.probing.leace import Eraser, fit_leace
+from studies.probing.leace import Eraser, fit_leace, fit_leace_moments, random_eraser, random_eraser_moments
+from studies.probing.moments import Moments
 from studies.probing.probes import PROBES, probe_family
 from studies.probing.reading import ReadOut, choose, read_out
 from studies.probing.similarity import cka_matrix, debiased_cka
@@ -25,6 +26,7 @@ __all__ = [
     "Dimension",
     "Eraser",
     "ModalityGap",
+    "Moments",
     "OnlineCode",
     "ProbeFamily",
     "ReadOut",
@@ -35,11 +37,14 @@ __all__ = [
     "control_task",
     "debiased_cka",
     "fit_leace",
+    "fit_leace_moments",
     "matched_rank",
     "modality_gap",
     "online_code",
     "prior_log_prob",
     "probe_family",
+    "random_eraser",
+    "random_eraser_moments",
     "random_projection",
     "read_out",
     "shuffled_task",

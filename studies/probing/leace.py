@@ -12,9 +12,12 @@ Belrose, N. et al. (2023). LEACE: Perfect linear concept erasure in closed form.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from studies.probing.moments import Moments
 
 _NONE = 1e-10
 """Eigenvalues of the covariance, relative to the largest, that count as zero."""
@@ -59,23 +62,73 @@ def fit_leace(X: ArrayLike, labels: ArrayLike) -> Eraser:
     ValueError
         If lengths differ or there is no row.
     """
-    vectors = np.asarray(X, dtype=np.float64)
-    classes = np.unique(np.asarray(labels), return_inverse=True)[1]
-    if vectors.ndim != 2 or len(vectors) == 0 or len(vectors) != len(classes):
-        raise ValueError(
-            f"got {len(classes)} labels of vectors of shape {vectors.shape}, expected one of each"
-        )
-    assert np.isfinite(vectors).all(), "rows without a vector are left out by the caller"
-    mean = vectors.mean(axis=0)
-    centred = vectors - mean
-    one_hot = np.eye(int(classes.max()) + 1)[classes]
-    values, directions = np.linalg.eigh(centred.T @ centred / len(centred))
-    kept = values > _NONE * max(values.max(), np.finfo(float).tiny)
-    root, directions = np.sqrt(values[kept]), directions[:, kept]
+    return fit_leace_moments(_gathered(X, np.asarray(labels)))
+
+
+def fit_leace_moments(moments: Moments) -> Eraser:
+    """Return the eraser of a concept from vectors that were gathered part by part.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of one row or more.
+    """
+    directions, root = _principal(moments)
     # Coordinates of unit variance, against classes of unit variance: singular values are correlations.
-    spread = one_hot.std(axis=0)
-    classes_scaled = (one_hot - one_hot.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    crossed = (centred @ (directions / root)).T @ classes_scaled / len(centred)
+    spread = np.sqrt(moments.shares * (1 - moments.shares))
+    crossed = (directions / root).T @ (moments.crossed / np.where(spread > 0, spread, 1.0))
     basis, correlation, _ = np.linalg.svd(crossed, full_matrices=False)
-    basis = basis[:, correlation > _UNRELATED]
-    return Eraser(mean=mean, back=(directions * root) @ basis, onto=basis.T @ (directions / root).T)
+    return _eraser(moments, directions, root, basis[:, correlation > _UNRELATED])
+
+
+def random_eraser(X: ArrayLike, *, rank: int, seed: int) -> Eraser:
+    """Return an eraser of random directions, with which that of a concept is compared.
+
+    Parameters
+    ----------
+    X : (n_rows, dim) array_like of float
+        As in `fit_leace`.
+    rank : int
+        Dimensions to take out, drawn evenly among those in which the vectors vary; 0 or more. Where they vary
+        in fewer, all of them.
+    seed : int
+    """
+    return random_eraser_moments(_gathered(X, np.zeros(len(np.asarray(X)))), rank=rank, seed=seed)
+
+
+def random_eraser_moments(moments: Moments, *, rank: int, seed: int) -> Eraser:
+    """Return what `random_eraser` does, of vectors that were gathered part by part."""
+    directions, root = _principal(moments)
+    drawn = np.random.default_rng(seed).normal(size=(len(root), min(rank, len(root))))
+    return _eraser(moments, directions, root, np.linalg.qr(drawn)[0])
+
+
+def _gathered(X: ArrayLike, labels: NDArray[Any]) -> Moments:
+    vectors = np.asarray(X, dtype=np.float64)
+    if vectors.ndim != 2 or len(vectors) == 0 or len(vectors) != len(labels):
+        raise ValueError(
+            f"got {len(labels)} labels of vectors of shape {vectors.shape}, expected one of each"
+        )
+    names, classes = np.unique(labels, return_inverse=True)
+    moments = Moments(dim=vectors.shape[1], n_classes=len(names))
+    moments.add(vectors, classes)
+    return moments
+
+
+def _principal(moments: Moments) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the directions of variance (dim, n_directions), and the spread along each."""
+    values, directions = np.linalg.eigh(moments.covariance)
+    kept = values > max(_NONE * values.max(), np.finfo(np.float64).tiny)
+    return directions[:, kept], np.sqrt(values[kept])
+
+
+def _eraser(
+    moments: Moments,
+    directions: NDArray[np.float64],
+    root: NDArray[np.float64],
+    basis: NDArray[np.float64],
+) -> Eraser:
+    """Return the eraser of a basis (n_directions, rank) of the whitened space."""
+    return Eraser(
+        mean=moments.mean.copy(), back=(directions * root) @ basis, onto=basis.T @ (directions / root).T
+    )

@@ -12,7 +12,7 @@ from studies.probing.tasks import Items, check_ascending, rows_of
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Stage:
-    """A named matrix of vectors. Items without one are NaN, and never among those that the caller asks for."""
+    """A named matrix of vectors. Items without one are NaN: the caller does not ask for these."""
 
     name: str
     level: Literal["example", "option"]

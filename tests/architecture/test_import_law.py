@@ -18,6 +18,7 @@ FREE_OF_TORCH = [
     "studies.catalog",
     "studies.cli",
     "studies.design",
+    "studies.erased",
     "studies.predictions",
     "studies.probing",
     "studies.report",

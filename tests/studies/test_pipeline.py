@@ -74,6 +74,27 @@ def test_a_torn_store_is_refused(file: str, run: RunDir, tmp_path: Path) -> None
         bring(run, store)
 
 
+def test_layers_of_the_tower_are_an_input_only_where_asked_for(
+    run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of old finds its store again; one that asks for layers extracts anew, once."""
+    asked = list[tuple[int, ...]]()
+
+    def extract(checkpoints: object, examples: Sequence[Example], out: Path, **settings: object) -> Path:
+        asked.append(settings["clip_layers"])  # type: ignore[arg-type]
+        return store_of(examples, out)
+
+    monkeypatch.setattr("llava_core.features.extract.extract_features", extract)
+    spec = resolve(EnsembleSpec, "s", settings=["llava_device=cpu"])
+    checkpoints = Checkpoints(paths={"finetune": tmp_path}, hashes={"finetune": "h"})
+    for layers in ((), (), (-2, -1), (-2, -1)):
+        bring_store(spec, run, checkpoints, EXAMPLES, fingerprint="f", progress=Silent(), clip_layers=layers)
+        inputs = json.loads((run.path / "steps" / "features.json").read_text())["inputs"]
+        assert inputs.get("clip_layers") == (list(layers) or None)
+        assert inputs.keys() - {"clip_layers"} == {"data", "ids", "checkpoints", "dtype", "clip"}
+    assert asked == [(), (-2, -1)]
+
+
 def test_without_llava_there_is_no_store(run: RunDir) -> None:
     spec = resolve(EnsembleSpec, "s")
     assert bring_checkpoints(spec, run, (), fingerprint="f", progress=Silent()) is None
