@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from studies.report import format as written
+from studies.report.heads import head
 from studies.report.names import labels
 from studies.report.tables import Row, flat_tables
 
@@ -38,8 +39,14 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "tuning": ("Tuning", ""),
 }
 """Tables in the order of the report: title and what is to be known before reading."""
-PERCENT = ("accuracy", "chance", "inner_accuracy", "outer_accuracy", "either", "error_overlap", "distance")
-POINTS = ("difference", "accuracy_lost", "accuracy_lost_with_image", "error", "overconfidence")
+PERCENT = (
+    *("accuracy", "accuracy_image", "chance", "inner_accuracy", "outer_accuracy", "score"),
+    *("either", "error_overlap", "distance"),
+)
+POINTS = (
+    *("difference", "difference_image", "paper", "accuracy_lost", "accuracy_lost_with_image"),
+    *("error", "overconfidence"),
+)
 SECONDS = ("fit_s", "predict_s", "seconds", "cost")
 P_VALUES = ("mcnemar_p", "p_holm")
 LEFT_OUT = (
@@ -69,13 +76,34 @@ def render_markdown(summary: Mapping[str, Any]) -> str:
     str
         The same for the same input.
     """
+    return write_markdown(summary, flat_tables(summary), TITLES, labels(summary))
+
+
+def write_markdown(
+    summary: Mapping[str, Any],
+    tables: Mapping[str, Sequence[Row]],
+    titles: Mapping[str, tuple[str, str]],
+    name_of: Mapping[str, str],
+) -> str:
+    """Verdict, tables and provenance of any study as Markdown.
+
+    Parameters
+    ----------
+    summary : Mapping
+        ``title``, ``verdict`` and, where there are, ``data`` and ``provenance`` are read.
+    tables : Mapping
+        Name to rows, see `studies.report.tables.flat`.
+    titles : Mapping
+        Tables in order: title and what is to be known before reading; others are left out.
+    name_of : Mapping
+        Name in a cell to what is written for it.
+    """
     told, data = summary["verdict"], summary.get("data") or {}
     lines = [f"# {_text(summary['title'])}", "", f"**{_text(told['sentence'])}**", ""]
     lines += [f"- {_text(detail)}" for detail in told.get("details") or ()]
     if data.get("protocol"):
         lines += ["", _text(data["protocol"])]
-    tables, name_of = flat_tables(summary), labels(summary)
-    for name, (title, lead) in TITLES.items():
+    for name, (title, lead) in titles.items():
         if name in tables:
             lines += ["", f"## {title}", ""]
             lines += [lead, ""] if lead else []
@@ -90,7 +118,7 @@ def table_lines(rows: Sequence[Row], name_of: Mapping[str, str]) -> list[str]:
     columns = [column for column in columns if any(row[column] is not None for row in rows)]
     numeric = {c: all(row[c] is None or isinstance(row[c], int | float) for row in rows) for c in columns}
     lines = [
-        "| " + " | ".join(_text(written.sentence_case(column)) for column in columns) + " |",
+        "| " + " | ".join(_text(head(column)) for column in columns) + " |",
         "|" + "|".join("---:" if numeric[column] else "---" for column in columns) + "|",
     ]
     return lines + ["| " + " | ".join(_cell(row, c, name_of) for c in columns) + " |" for row in rows]
