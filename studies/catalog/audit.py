@@ -31,6 +31,15 @@ class Check:
     detail: str = ""
 
 
+UNKNOWN_SEEN = Check(
+    name="questions that LLaVA was trained on",
+    status="reported",
+    found=0,
+    detail="unknown: the checkpoint does not say what it was trained on. If that was this data, "
+    "LLaVA's figures and those of methods that read its features are too good",
+)
+
+
 def audit_parts(protocol: Protocol) -> list[Check]:
     """Check the parts of a data set against each other."""
     tested = [example for example in protocol.test if example.slice != SEEN_SLICE]
@@ -86,19 +95,16 @@ def audit_store(protocol: Protocol, store: FeatureStore) -> list[Check]:
     if store.manifest.get("knows_seen_in_training", True):
         checks += audit_seen(protocol, store.rows["example_id"][store.rows["seen_in_training"]])
     else:
-        checks.append(
-            Check(
-                name="questions that LLaVA was trained on",
-                status="reported",
-                found=0,
-                detail="unknown: the checkpoint does not say what it was trained on. If that was this data, "
-                "LLaVA's figures and those of methods that read its features are too good",
-            )
-        )
+        checks.append(UNKNOWN_SEEN)
+    return checks + audit_blocks(store)
+
+
+def audit_blocks(store: FeatureStore) -> list[Check]:
+    """Tell the blocks of features that a store lacks, by reason."""
     reasons: dict[str, list[str]] = {}
     for block, reason in store.manifest.get("left_out", {}).items():
         reasons.setdefault(reason, []).append(block)
-    checks += [
+    return [
         Check(
             name="blocks of features that are missing",
             status="reported",
@@ -107,7 +113,6 @@ def audit_store(protocol: Protocol, store: FeatureStore) -> list[Check]:
         )
         for reason, blocks in reasons.items()
     ]
-    return checks
 
 
 def audit_folds(fold: ArrayLike, groups: ArrayLike) -> Check:

@@ -92,12 +92,18 @@ def run_study(
             limit=limit,
             allow_leak=allow_leak or None,
         )
-        folder = out if out is not None else Path("runs") / study
+        report = run_spec(spec, out if out is not None else Path("runs") / study, resume=resume)
+        typer.echo(f"report: {report}")
 
-        def differ(stored: str) -> list[str]:
-            return specs.differences(spec, stored, path=folder / SPEC_FILE)
 
-        with open_run(folder, spec=specs.to_json(spec), resume=resume, differ=differ) as run:
-            with shown(open_console(stderr=True)) as progress:
-                report = STUDIES[study].run(spec, run, progress, typed_command())
-            typer.echo(f"report: {report}")
+def run_spec(spec: specs.StudySpec, folder: Path, *, resume: bool) -> Path:
+    """Run a study in a folder, showing how far it is, and return the path of its report."""
+
+    def differ(stored: str) -> list[str]:
+        return specs.differences(spec, stored, path=folder / SPEC_FILE)
+
+    with (
+        open_run(folder, spec=specs.to_json(spec), resume=resume, differ=differ) as run,
+        shown(open_console(stderr=True)) as progress,
+    ):
+        return STUDIES[spec.study].run(spec, run, progress, typed_command())

@@ -40,12 +40,12 @@ TITLES: Mapping[str, tuple[str, str]] = {
 }
 """Tables in the order of the report: title and what is to be known before reading."""
 PERCENT = (
-    *("accuracy", "accuracy_image", "chance", "inner_accuracy", "outer_accuracy", "score"),
+    *("accuracy", "accuracy_image", "chance", "inner_accuracy", "outer_accuracy", "score", "floor"),
     *("either", "error_overlap", "distance"),
 )
 POINTS = (
     *("difference", "difference_image", "paper", "accuracy_lost", "accuracy_lost_with_image"),
-    *("error", "overconfidence"),
+    *("error", "overconfidence", "selectivity"),
 )
 SECONDS = ("fit_s", "predict_s", "seconds", "cost")
 P_VALUES = ("mcnemar_p", "p_holm")

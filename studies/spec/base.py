@@ -84,6 +84,7 @@ Spec = TypeVar("Spec", bound=StudySpec)
 
 OPTION_FIELDS = (
     "study", "preset", "data", "llava", "features", "llm_answers", "seed", "limit", "allow_leak", "trials",
+    "source",
 )  # fmt: skip
 """Fields that have a command-line option of their own, in every study that has them."""
 
