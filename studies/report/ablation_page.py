@@ -1,21 +1,26 @@
-"""The report of `stage_ablation`: one page and two tables, from its summary [edge].
+"""The report of `stage_ablation`: one page, the same as Markdown, and two tables, from its summary [edge].
 
 Compute, summary, template: nothing is calculated here but places in figures. Left out: scripts.
 """
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from studies.report import evidence, leaderboard
 from studies.report.geometry import interval_mark, ticks
-from studies.report.html import template_environment, write_page
+from studies.report.html import MARKDOWN_FILE, template_environment, write_page
+from studies.report.markdown import write_markdown
 from studies.report.names import labels
+from studies.report.tables import Row, as_csv, flat, same_columns
 
 VARIANTS_FILE = "variants.csv"
 PROBES_FILE = "probes.csv"
+TITLES = {
+    "variants": ("Variants", "Accuracy in per cent, of all and of image questions; differences in points."),
+    "comparisons": ("Comparisons", "All questions, paired, with Holm's correction; differences in points."),
+    "probes": ("Probes", "Accuracy in per cent, change against the reference in points."),
+}
 
 
 def render_ablation(summary: Mapping[str, Any]) -> str:
@@ -32,6 +37,7 @@ def render_ablation(summary: Mapping[str, Any]) -> str:
                 {"stage": stage["name"], "loss": stage["loss"][-1][1], "n_steps": stage["n_steps"]}
                 for stage in row["training"][0]["stages"]
             ],
+            "n_steps": sum(stage["n_steps"] for stage in row["training"][0]["stages"]),
         }
         for row in variants
     ]
@@ -53,14 +59,35 @@ def render_ablation(summary: Mapping[str, Any]) -> str:
             budget_frac=summary["budget_frac"],
             audit=evidence.audit(summary),
             provenance=evidence.provenance(summary),
+            markdown_file=MARKDOWN_FILE,
             variants_file=VARIANTS_FILE,
             probes_file=PROBES_FILE,
         )
     )
 
 
+def render_ablation_markdown(summary: Mapping[str, Any]) -> str:
+    """Return the page's verdict and tables as Markdown."""
+    told = ("accuracy", "accuracy_image", "difference", "difference_image", "paper", "n_image_tokens")
+    tables: dict[str, list[Row]] = {
+        "variants": [
+            {"variant": row["name"]} | flat({key: row[key] for key in told}) for row in summary["variants"]
+        ],
+        "comparisons": [flat(row) for row in summary["comparisons"]],
+        "probes": [
+            {"variant": row["name"], "probe": summary["probes"]["labels"][probe]}
+            | flat({**cell, "chance": summary["probes"]["chance"][probe]})
+            for row in summary["probes"]["rows"]
+            for probe, cell in row["cells"].items()
+        ],
+    }
+    found = {name: same_columns(rows) for name, rows in tables.items() if rows}
+    return write_markdown(summary, found, TITLES, labels(summary))
+
+
 def write_ablation_report(summary: Mapping[str, Any], out: Path) -> Path:
-    """Write the page, and beside it both tables as CSV, unrounded; return the page's path."""
+    """Write the page, and beside it Markdown and both tables as CSV, unrounded; return the page's path."""
+    write_page(render_ablation_markdown(summary), out.with_name(MARKDOWN_FILE))
     write_page(_variants_csv(summary), out.with_name(VARIANTS_FILE))
     write_page(_probes_csv(summary), out.with_name(PROBES_FILE))
     return write_page(render_ablation(summary), out)
@@ -87,7 +114,7 @@ def _variants_csv(summary: Mapping[str, Any]) -> str:
             "training_s": row["seconds"],
         }
         rows.append(told)
-    return _csv(rows)
+    return as_csv(rows)
 
 
 def _probes_csv(summary: Mapping[str, Any]) -> str:
@@ -105,12 +132,4 @@ def _probes_csv(summary: Mapping[str, Any]) -> str:
                     "n_questions": cell["score"]["n"],
                 }
             )
-    return _csv(rows)
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return as_csv(rows)

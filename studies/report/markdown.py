@@ -38,10 +38,18 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "tuning": ("Tuning", ""),
 }
 """Tables in the order of the report: title and what is to be known before reading."""
-PERCENT = ("accuracy", "chance", "inner_accuracy", "outer_accuracy", "either", "error_overlap", "distance")
-POINTS = ("difference", "accuracy_lost", "accuracy_lost_with_image", "error", "overconfidence")
+PERCENT = (
+    *("accuracy", "accuracy_image", "chance", "inner_accuracy", "outer_accuracy", "score"),
+    *("either", "error_overlap", "distance"),
+    *("floor", "true_labels", "random_labels", "equal_rank_score", "random_map_score", "fraction_negative"),
+    *("linear_before", "linear_after", "forest_before", "forest_after", "before", "after", "random"),
+)
+POINTS = (
+    *("difference", "difference_image", "paper", "accuracy_lost", "accuracy_lost_with_image"),
+    *("error", "overconfidence", "selectivity", "above_random_map"),
+)
 SECONDS = ("fit_s", "predict_s", "seconds", "cost")
-P_VALUES = ("mcnemar_p", "p_holm")
+P_VALUES = ("mcnemar_p", "p", "p_holm")
 LEFT_OUT = (
     "level",
     "chosen",
@@ -69,13 +77,34 @@ def render_markdown(summary: Mapping[str, Any]) -> str:
     str
         The same for the same input.
     """
+    return write_markdown(summary, flat_tables(summary), TITLES, labels(summary))
+
+
+def write_markdown(
+    summary: Mapping[str, Any],
+    tables: Mapping[str, Sequence[Row]],
+    titles: Mapping[str, tuple[str, str]],
+    name_of: Mapping[str, str],
+) -> str:
+    """Verdict, tables and provenance of any study as Markdown.
+
+    Parameters
+    ----------
+    summary : Mapping
+        ``title``, ``verdict`` and, where there are, ``data`` and ``provenance`` are read.
+    tables : Mapping
+        Name to rows, see `studies.report.tables.flat`.
+    titles : Mapping
+        Tables in order: title and what is to be known before reading; others are left out.
+    name_of : Mapping
+        Name in a cell to what is written for it.
+    """
     told, data = summary["verdict"], summary.get("data") or {}
     lines = [f"# {_text(summary['title'])}", "", f"**{_text(told['sentence'])}**", ""]
     lines += [f"- {_text(detail)}" for detail in told.get("details") or ()]
     if data.get("protocol"):
         lines += ["", _text(data["protocol"])]
-    tables, name_of = flat_tables(summary), labels(summary)
-    for name, (title, lead) in TITLES.items():
+    for name, (title, lead) in titles.items():
         if name in tables:
             lines += ["", f"## {title}", ""]
             lines += [lead, ""] if lead else []
@@ -99,7 +128,7 @@ def table_lines(rows: Sequence[Row], name_of: Mapping[str, str]) -> list[str]:
 def _cell(row: Row, column: str, name_of: Mapping[str, str]) -> str:
     value = row[column]
     if isinstance(value, str):
-        return _text(name_of.get(value, value))
+        return _text(value if column == "block" else name_of.get(value, value))
     write = _writer(column)
     text = write(value)
     if row.get(f"{column}_low") is not None and row.get(f"{column}_high") is not None:

@@ -101,7 +101,7 @@ def history_figure(
 def slice_figure(
     name: str, distribution: "BaseDistribution", done: "Sequence[FrozenTrial]", *, metric: str
 ) -> Figure:
-    """Objective against one parameter; later trials are darker."""
+    """Objective against one parameter; later trials have a stronger colour."""
     tried = [t for t in done if name in t.params]
     trace = _dots(
         name, _places(name, distribution, tried), [_value(t) for t in tried], [_hover(t) for t in tried]

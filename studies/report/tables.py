@@ -34,7 +34,7 @@ def flat_tables(summary: Summary) -> dict[str, list[Row]]:
     [{'name': 'a', 'accuracy': 0.5, 'accuracy_low': 0.4, 'accuracy_high': 0.6, 'accuracy_n': 9}]
     """
     found = {name: [flat(row) for row in rows_of(summary)] for name, rows_of in TABLES.items()}
-    return {name: _same_columns(rows) for name, rows in found.items() if rows}
+    return {name: same_columns(rows) for name, rows in found.items() if rows}
 
 
 def flat(row: Mapping[str, Any]) -> Row:
@@ -70,7 +70,14 @@ def as_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def _same_columns(rows: list[Row]) -> list[Row]:
+def same_columns(rows: list[Row]) -> list[Row]:
+    """Give every row the columns of all, in the order they come up; None where a row had none.
+
+    Examples
+    --------
+    >>> same_columns([{"a": 1}, {"b": 2}])
+    [{'a': 1, 'b': None}, {'a': None, 'b': 2}]
+    """
     columns = dict.fromkeys(key for row in rows for key in row)
     return [{**columns, **row} for row in rows]
 

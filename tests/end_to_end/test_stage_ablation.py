@@ -36,6 +36,7 @@ def test_variants_are_trained_once_and_stand_side_by_side(studies: Studies, tmp_
     accuracy = table.set_index("variant")["accuracy_value"]
     assert accuracy["both"] == rows["both"]["accuracy"]["value"]
     assert len(probes) == 3 * 4
+    assert summary["verdict"]["sentence"].split(";")[0][:20] in (out / "report.md").read_text()
     predictions = pd.read_parquet(out / "predictions.parquet")
     right = predictions[predictions["method"] == "both"].query("correct")["chosen"]
     assert abs(float(right.mean()) - rows["both"]["accuracy"]["value"]) < 1e-12

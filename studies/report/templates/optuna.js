@@ -1,3 +1,4 @@
+// Draws the figures of tuned studies with plotly, and hands their trials out as files.
 (() => {
   const holders = [...document.querySelectorAll(".drawn")].map((holder) => {
     const figure = JSON.parse(holder.querySelector("script").textContent);
@@ -51,36 +52,6 @@
   const again = () => holders.filter(({ drawn }) => drawn).forEach(draw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
   addEventListener("beforeprint", () => holders.forEach(draw));
-
-  const valueOf = (row, column) => {
-    const cell = row.cells[column];
-    const text = cell.dataset.value ?? cell.textContent.trim();
-    const number = Number(text.replaceAll(",", "").replace("\u2212", "-"));
-    return text === "" || text === "\u2013" ? null : Number.isNaN(number) ? text : number;
-  };
-  const compare = (a, b) => {
-    if (typeof a === "number" && typeof b === "number") return a - b;
-    return String(a).localeCompare(String(b));
-  };
-  for (const table of document.querySelectorAll("table.sortable")) {
-    [...table.tHead.rows[0].cells].forEach((head, column) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "sort";
-      button.append(...head.childNodes);
-      head.append(button);
-      button.addEventListener("click", () => {
-        const up = head.getAttribute("aria-sort") !== "ascending";
-        for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-        head.setAttribute("aria-sort", up ? "ascending" : "descending");
-        const rows = [...table.tBodies[0].rows].map((row) => ({ row, value: valueOf(row, column) }));
-        // What is not there comes last, whichever way.
-        rows.sort((a, b) => (a.value === null) - (b.value === null)
-          || (a.value === null ? 0 : (up ? 1 : -1) * compare(a.value, b.value)));
-        table.tBodies[0].append(...rows.map(({ row }) => row));
-      });
-    });
-  }
 
   const quoted = (value) => {
     const text = value === null || value === undefined ? "" : String(value);

@@ -1,12 +1,12 @@
-// Sorts a table by the column whose head is pressed. Numbers go from high to low first, words from A on; rows
-// without a value stay last, rows of axis ticks below all.
+// Sorts a table by the column whose head is pressed. Numbers go from high to low first, words from A on; words
+// among numbers stand behind them, rows without a value last, rows of axis ticks below all.
 (() => {
   const valueOf = (cell) => {
     const text = (cell.dataset.value ?? cell.textContent).trim();
+    if (text === "" || text === "\u2013") return null;
     const plain = text.replace(/\u2212/g, "-").replace(/,/g, "").replace(/^<\s*/, "");
-    const number = Number.parseFloat(plain);
-    if (cell.classList.contains("n")) return Number.isNaN(number) ? null : number;
-    return text === "" || text === "\u2013" ? null : text.toLowerCase();
+    const number = cell.classList.contains("n") ? Number.parseFloat(plain) : NaN;
+    return Number.isNaN(number) ? text.toLowerCase() : number;
   };
   const sort = (table, column, direction) => {
     const body = table.tBodies[0];
@@ -15,6 +15,7 @@
     const keyed = rows.map((row) => [valueOf(row.cells[column]), row]);
     keyed.sort(([a], [b]) => {
       if (a === null || b === null) return (a === null) - (b === null);
+      if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
       return direction * (typeof a === "number" ? a - b : a.localeCompare(b));
     });
     body.append(...keyed.map(([, row]) => row), ...last);

@@ -1,6 +1,4 @@
 import json
-import math
-import random
 import re
 
 import optuna
@@ -13,41 +11,7 @@ from studies.report import studies_of, write_optuna_report
 from studies.report.optuna_page import read_studies
 from studies.report.optuna_view import MOST_TRIALS, TunedStudy
 from studies.report.optuna_view import study_view as view_of
-
-DEFAULTS = {"learning_rate": 0.3, "max_depth": 6, "growth": "depth"}
-
-
-def make_study(path, *, n_trials=24, name="xgboost", direction="minimize", defaults=True, seed=0):
-    """Study with completed, pruned and failed trials in a journal file."""
-    storage = JournalStorage(JournalFileBackend(str(path)))
-    study = optuna.create_study(
-        study_name=name,
-        storage=storage,
-        direction=direction,
-        sampler=optuna.samplers.RandomSampler(seed=seed),
-    )
-    study.set_user_attr("metric", "log-loss")
-    if defaults:
-        study.enqueue_trial(DEFAULTS)
-    rng = random.Random(seed)
-
-    def objective(trial):
-        rate = trial.suggest_float("learning_rate", 1e-3, 0.5, log=True)
-        depth = trial.suggest_int("max_depth", 2, 10)
-        growth = trial.suggest_categorical("growth", ["depth", "<b>loss</b>"])
-        loss = (
-            0.5 + 0.05 * (math.log10(rate) + 1) ** 2 + 0.004 * (depth - 5) ** 2 + 0.01 * (growth != "depth")
-        )
-        loss += rng.gauss(0, 0.002)
-        trial.report(loss + 0.1, 0)
-        if trial.number % 5 == 3:
-            raise optuna.TrialPruned
-        if trial.number % 11 == 7:
-            raise ValueError("diverged")
-        return loss if direction == "minimize" else -loss
-
-    study.optimize(objective, n_trials=n_trials, catch=(ValueError,))
-    return study
+from tests.studies.report.made_study import DEFAULTS, make_study
 
 
 def study_view(study, *, label):
@@ -207,37 +171,3 @@ def test_several_objectives_are_refused(tmp_path):
     optuna.create_study(storage=storage, directions=["minimize", "minimize"])
     with pytest.raises(InputError, match="2 objectives, allowed is 1"):
         write_page({"x": tmp_path / "j.log"}, tmp_path / "o.html")
-
-
-@pytest.mark.chromium
-@pytest.mark.parametrize("width", [390, 1280])
-def test_page_fits_the_window(journal, tmp_path, browser, width):
-    page = write_page({"xgboost": journal}, tmp_path / "optuna.html")
-    assert browser.measure(page, width=width) == {"content": width, "window": width, "sections": 2}
-
-
-@pytest.mark.chromium
-def test_figures_are_drawn_without_any_request(journal, tmp_path, browser):
-    page = write_page({"xgboost": journal}, tmp_path / "optuna.html")
-    assert browser.requests(page) == []
-    arguments = ("--dump-dom", "--window-size=1280,6000", "--virtual-time-budget=6000", page.as_uri())
-    dom = browser.run(*arguments)
-    # Pairs are folded away, and drawn when they are unfolded.
-    assert dom.count('class="drawn js-plotly-plot"') == 2
-    assert dom.count('class="drawn low js-plotly-plot"') == 3
-
-
-@pytest.mark.chromium
-def test_a_table_is_sorted_by_a_click_on_its_head(journal, tmp_path, browser):
-    page = write_page({"xgboost": journal}, tmp_path / "optuna.html")
-    click = """<script>addEventListener('load', () => {
-    const table = [...document.querySelectorAll('table.sortable')].at(-1);
-    const told = () => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent).join(' ');
-    const button = table.tHead.rows[0].cells[0].querySelector('button');
-    button.click(); document.body.dataset.up = told();
-    button.click(); document.body.dataset.down = told();
-    });</script></body>"""
-    page.write_text(page.read_text(encoding="utf-8").replace("</body>", click), encoding="utf-8")
-    dom = browser.run("--dump-dom", "--virtual-time-budget=4000", page.as_uri())
-    assert re.search(r'data-up="([^"]*)"', dom)[1].split() == [str(i) for i in range(24)]
-    assert re.search(r'data-down="([^"]*)"', dom)[1].split() == [str(i) for i in reversed(range(24))]
