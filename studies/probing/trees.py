@@ -4,6 +4,7 @@ A leaf's shares take the prior of the training labels as one more row of the lea
 does not make certain.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,8 @@ from sklearn.tree import DecisionTreeClassifier
 from studies.probing.family import ProbeFamily, Settings
 
 N_TREES = 100
-_ROWS_FRAC = 0.5
-"""Rows that a tree of the forest draws, as a share of all."""
+MOST_DRAWN = 2000
+"""Rows that a tree of the forest draws at most: its cost then stops growing with the table."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -49,22 +50,31 @@ def fit_tree(
     X: NDArray[np.float64], y: NDArray[np.int64], settings: Settings, *, seed: int, n_jobs: int
 ) -> _Trees:
     """Fit one tree; one thread."""
-    model = DecisionTreeClassifier(**settings, random_state=seed).fit(X.astype(np.float32), y)
+    model = _fitted(DecisionTreeClassifier(**settings, random_state=seed), X, y)
     return _Trees(trees=[model.tree_], prior=np.bincount(y) / len(y))
 
 
 def fit_forest(
     X: NDArray[np.float64], y: NDArray[np.int64], settings: Settings, *, seed: int, n_jobs: int
 ) -> _Trees:
-    """Fit a forest on half of the rows per tree, ``n_jobs`` trees at a time."""
-    model = RandomForestClassifier(
-        N_TREES, **settings, max_samples=_ROWS_FRAC, random_state=seed, n_jobs=n_jobs
-    ).fit(X.astype(np.float32), y)
+    """Fit a forest, ``n_jobs`` trees at a time, each on half as many rows as there are, or `MOST_DRAWN`."""
+    drawn = min(max(1, len(y) // 2), MOST_DRAWN)
+    unfitted = RandomForestClassifier(
+        N_TREES, **settings, max_samples=drawn, random_state=seed, n_jobs=n_jobs
+    )
+    model = _fitted(unfitted, X, y)
     return _Trees(trees=[each.tree_ for each in model.estimators_], prior=np.bincount(y) / len(y))
 
 
+def _fitted(model: Any, X: NDArray[np.float64], y: NDArray[np.int64]) -> Any:
+    with warnings.catch_warnings():
+        # A prefix of a learning curve may well have more classes than half its rows.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        return model.fit(X.astype(np.float32), y)
+
+
 TREE = ProbeFamily(
-    label="tree", grid=tuple({"min_samples_leaf": number} for number in (80, 30, 10, 3)), fit=fit_tree
+    label="tree", grid=tuple({"min_samples_leaf": number} for number in (60, 20, 6)), fit=fit_tree
 )
 FOREST = ProbeFamily(
     label="random forest", grid=tuple({"min_samples_leaf": number} for number in (5, 1)), fit=fit_forest
