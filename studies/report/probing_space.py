@@ -74,7 +74,7 @@ def similarity(summary: Mapping[str, Any]) -> View | None:
                 "cells": [
                     {
                         "value": value,
-                        "tint": round(DARKEST * max(0.0, value), 1),
+                        "tint": round(DARKEST * max(0.0, value or 0.0), 1),
                         "is_self": row == column,
                         "against": stages[column]["label"],
                     }
