@@ -84,7 +84,6 @@ def probe(
         for table, foot in probing_tables(summary):
             console.print(table)
             console.print(escape(foot), highlight=False)
-        console.print(escape(summary["verdict"]["sentence"]), highlight=False)
         typer.echo(f"report: {report}")
 
 

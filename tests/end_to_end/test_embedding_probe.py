@@ -31,7 +31,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             "options": ["red", "green", "blue"],
             "answer": int(rng.integers(3)),
             "group": f"f{i // 3}",
-            "split": "test" if i // 3 % 3 == 0 else "train",
+            "split": "test" if i // 3 % 3 == 0 else "val" if i // 3 % 8 == 1 else "train",
             "skill": SKILLS[i // 9 % 3],
         }
         for i in range(90)

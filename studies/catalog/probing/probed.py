@@ -107,8 +107,10 @@ def step_key(spec: ProbingSpec, material: Material, ground: Ground, task: Task) 
 
 
 def file_name(*parts: str) -> str:
-    """Return a name for a step or a file, of whatever names."""
-    return ".".join(re.sub(r"[^\w-]+", "_", part) for part in parts)
+    """Return a name for a step or a file, of whatever names; different ones stay different."""
+    plain = [re.sub(r"[^\w-]+", "_", part)[:60] for part in parts]
+    mark = "" if plain == list(parts) else f"-{digest({'': parts})[:8]}"
+    return ".".join(plain) + mark
 
 
 def content_of(task: Task) -> list[object]:

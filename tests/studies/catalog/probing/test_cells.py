@@ -11,6 +11,7 @@ from studies.catalog.embedding_probe import run
 from studies.catalog.probing import cells as cells_module
 from studies.catalog.probing import probed as probed_module
 from studies.catalog.probing.cells import Bench, chance_credit, probe_cell, selectivity_split
+from studies.catalog.probing.probed import file_name
 from studies.probing import ChoiceTask, ClassTask, Stage
 from studies.progress import Silent
 from studies.rundir import RunDir, open_run
@@ -124,6 +125,11 @@ def untimed(summary: dict) -> dict:
         for name in TIMES:
             cell[name] = None
     return summary
+
+
+def test_names_that_look_alike_in_a_file_name_stay_apart() -> None:
+    assert file_name("probe", "kind", "projector_1") == "probe.kind.projector_1"
+    assert len({file_name("probe", name) for name in ("a b", "a_b", "a/b", "a" * 70, "a" * 71)}) == 5
 
 
 @pytest.fixture
