@@ -11,6 +11,7 @@ from studies.rundir import RunDir
 from studies.spec.ablation import AblationSpec
 from studies.spec.base import StudySpec
 from studies.spec.ensemble import EnsembleSpec
+from studies.spec.probing import ProbingSpec
 
 RunStudy = Callable[[Any, RunDir, Progress, str], Path]
 """Takes the study's spec, the open run folder, the progress and the command; returns the report's path."""
@@ -43,5 +44,10 @@ STUDIES: Mapping[str, Study] = {
         title="What each stage, projector and layer of LLaVA is worth, and other ways to connect the parts",
         spec=AblationSpec,
         module="studies.catalog.stage_ablation",
+    ),
+    "embedding_probe": Study(
+        title="What each stage of LLaVA holds, and which probes can read it",
+        spec=ProbingSpec,
+        module="studies.catalog.embedding_probe",
     ),
 }

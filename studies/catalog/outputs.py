@@ -1,7 +1,7 @@
 """The files that a run ends with: tables, summary, pages and, last, the manifest [edge]."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,11 @@ def write_outputs(
     """Write predictions, the questions scored, summary, pages and the manifest; return the report's path."""
     write_predictions(predictions, run.path / PREDICTIONS_FILE)
     write_questions(questions, run.path / QUESTIONS_FILE)
+    return write_summary(run, summary)
+
+
+def write_summary(run: RunDir, summary: Mapping[str, Any]) -> Path:
+    """Write summary, pages and the manifest of a run; return the report's path."""
     write_json(run.path / SUMMARY_FILE, summary)
     report = _render(run.path, summary)
     run.finish({"study": summary["study"], "data": summary["data"]["fingerprint"], **summary["provenance"]})
@@ -91,10 +96,10 @@ def write_tuning_report(path: Path, out: Path | None = None) -> tuple[Path, list
 
 
 def _render(path: Path, summary: Mapping[str, Any]) -> Path:
-    if summary["study"] == "stage_ablation":
-        from studies.report.ablation_page import write_ablation_report
+    return _RENDERERS[summary["study"]](path, summary)
 
-        return write_ablation_report(summary, path / REPORT_FILE)
+
+def _render_ensembles(path: Path, summary: Mapping[str, Any]) -> Path:
     from studies.catalog.tuning_report import report_on_run
     from studies.report import write_optuna_report, write_report, write_texts
 
@@ -105,6 +110,26 @@ def _render(path: Path, summary: Mapping[str, Any]) -> Path:
         write_optuna_report([], page, title=title)
     write_texts(summary, path)
     return write_report(summary, path / REPORT_FILE, image_root=path)
+
+
+def _render_ablation(path: Path, summary: Mapping[str, Any]) -> Path:
+    from studies.report.ablation_page import write_ablation_report
+
+    return write_ablation_report(summary, path / REPORT_FILE)
+
+
+def _render_probing(path: Path, summary: Mapping[str, Any]) -> Path:
+    from studies.report.probing_page import write_probing_report
+
+    return write_probing_report(summary, path / REPORT_FILE)
+
+
+_RENDERERS: Mapping[str, Callable[[Path, Mapping[str, Any]], Path]] = {
+    "ensemble_vs_llm": _render_ensembles,
+    "stage_ablation": _render_ablation,
+    "embedding_probe": _render_probing,
+}
+"""Study to what writes its pages and returns the report's path."""
 
 
 def _tuning_title(summary: Mapping[str, Any] | None) -> str:

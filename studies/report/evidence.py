@@ -96,9 +96,9 @@ STEP_LABELS = {
     "oof": "Predict out of fold",
     "llava_variants": "Score LLaVA's variants",
     "check": "Checks",
-    "train": "Train the variants",
-    "answer": "Ask the variants",
-    "probe": "Probe the variants",
+    "train": "Train variants of LLaVA",
+    "answer": "Answer the questions",
+    "probe": "Fit and judge probes",
 }
 
 

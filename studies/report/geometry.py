@@ -1,7 +1,7 @@
 """Positions of marks in figures, in per cent of the plot's width and height; templates only place them.
 
 Figures are inline SVG in percentages, so that they follow the page's width and colours while text
-keeps its size. Left out: everything but intervals on one axis and lines with a band.
+keeps its size. Left out: everything but intervals on one axis, lines with a band, dots and their labels.
 """
 
 import math
@@ -142,6 +142,29 @@ def dot_chart(
         "x_ticks": ticks(x_axis),
         "y_ticks": [{**tick, "at": round(100 - tick["at"], 2)} for tick in ticks(y_axis)],
     }
+
+
+def spread(places: Sequence[float], *, gap: float, stop: float = 100.0) -> list[float]:
+    """Move places apart until neighbours are ``gap`` from each other, none above ``stop``, order kept.
+
+    Where there is no room for all, the first ones lie below 0.
+
+    Examples
+    --------
+    >>> spread([50, 52, 10], gap=5)
+    [50, 55, 10]
+    >>> spread([99, 98], gap=5)
+    [100.0, 95.0]
+    """
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    moved = [places[index] for index in order]
+    for place in range(1, len(moved)):
+        moved[place] = max(moved[place], moved[place - 1] + gap)
+    for place in reversed(range(len(moved))):
+        most = stop if place == len(moved) - 1 else moved[place + 1] - gap
+        moved[place] = min(moved[place], most)
+    found = dict(zip(order, moved, strict=True))
+    return [found[index] for index in range(len(places))]
 
 
 def thinned(line: Sequence[tuple[float, float]], *, most: int = MOST_POINTS) -> list[tuple[float, float]]:

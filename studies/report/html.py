@@ -6,7 +6,7 @@ tables; without scripts they are plain tables.
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from studies.report import anatomy, complementarity, confidence, cost, details, 
 from studies.report.format import FILTERS
 from studies.report.markdown import render_markdown
 from studies.report.names import labels
-from studies.report.tables import as_csv, flat_tables
+from studies.report.tables import Row, as_csv, flat_tables
 
 MARKDOWN_FILE = "report.md"
 TABLES_FOLDER = "tables"
@@ -103,14 +103,18 @@ def write_report(summary: Mapping[str, Any], out: Path, *, image_root: Path | No
 
 
 def write_texts(summary: Mapping[str, Any], folder: Path) -> None:
-    """Write the report as ``report.md`` and ``tables/*.csv``; tables of an earlier rendering are replaced."""
+    """Write the report as ``report.md`` and ``tables/*.csv``."""
     write_page(render_markdown(summary), folder / MARKDOWN_FILE)
-    tables = flat_tables(summary)
-    for stale in (folder / TABLES_FOLDER).glob("*.csv"):
+    write_tables(flat_tables(summary), folder / TABLES_FOLDER)
+
+
+def write_tables(tables: Mapping[str, Sequence[Row]], folder: Path) -> None:
+    """Write each table as CSV under its name; tables of an earlier rendering do not stay."""
+    for stale in folder.glob("*.csv"):
         if stale.stem not in tables:
             stale.unlink()
     for name, rows in tables.items():
-        write_page(as_csv(rows), folder / TABLES_FOLDER / f"{name}.csv")
+        write_page(as_csv(rows), folder / f"{name}.csv")
 
 
 def write_page(page: str, out: Path) -> Path:

@@ -40,15 +40,17 @@ TITLES: Mapping[str, tuple[str, str]] = {
 }
 """Tables in the order of the report: title and what is to be known before reading."""
 PERCENT = (
-    *("accuracy", "accuracy_image", "chance", "inner_accuracy", "outer_accuracy", "score", "floor"),
+    *("accuracy", "accuracy_image", "chance", "inner_accuracy", "outer_accuracy", "score"),
     *("either", "error_overlap", "distance"),
+    *("floor", "true_labels", "random_labels", "equal_rank_score", "random_map_score", "fraction_negative"),
+    *("linear_before", "linear_after", "forest_before", "forest_after", "before", "after", "random"),
 )
 POINTS = (
     *("difference", "difference_image", "paper", "accuracy_lost", "accuracy_lost_with_image"),
-    *("error", "overconfidence", "selectivity"),
+    *("error", "overconfidence", "selectivity", "above_random_map"),
 )
 SECONDS = ("fit_s", "predict_s", "seconds", "cost")
-P_VALUES = ("mcnemar_p", "p_holm")
+P_VALUES = ("mcnemar_p", "p", "p_holm")
 LEFT_OUT = (
     "level",
     "chosen",
@@ -127,7 +129,7 @@ def table_lines(rows: Sequence[Row], name_of: Mapping[str, str]) -> list[str]:
 def _cell(row: Row, column: str, name_of: Mapping[str, str]) -> str:
     value = row[column]
     if isinstance(value, str):
-        return _text(name_of.get(value, value))
+        return _text(value if column == "block" else name_of.get(value, value))
     write = _writer(column)
     text = write(value)
     if row.get(f"{column}_low") is not None and row.get(f"{column}_high") is not None:

@@ -76,9 +76,7 @@ def _through_llava(spec: ProbingSpec, run: RunDir, progress: Progress) -> Materi
             field="data",
         )
     part = {example.id: str(example.split) for example in examples}
-    return material_of_store(
-        spec, store, replace(dataset, examples=examples), part=part, checkpoints=llava, checks=checks
-    )
+    return material_of_store(spec, store, dataset, part=part, checkpoints=llava, checks=checks)
 
 
 def _of_run(spec: ProbingSpec, source: Path, run: RunDir, progress: Progress) -> Material:

@@ -21,8 +21,6 @@ BUNDLED_PART = PART_NAMES["train"][0]
 """A part that only data in the layout of the bundled one has."""
 APART = "apart"
 """Part of test questions that are reported apart: out of training and test here."""
-
-
 IMAGE_BLOCKS = ("clip_image_patches", "clip_image", "projector")
 """Blocks whose vectors are missing where there is no image."""
 

@@ -62,4 +62,7 @@ def gap(ground: Ground, targets: Sequence[Target]) -> dict[str, Any] | None:
     if task.n_items < 2:
         return None
     text = by_name[TEXT].take(known).vectors[task.is_right]
-    return {**asdict(modality_gap(by_name[IMAGE].take(known).vectors, text)), "of": OF}
+    try:
+        return {**asdict(modality_gap(by_name[IMAGE].take(known).vectors, text)), "of": OF}
+    except ValueError:  # a vector of length 0 has no direction
+        return None

@@ -156,7 +156,8 @@ def _is_numeric(column: "pd.Series[Any]") -> bool:
 
 def _finite(array: NDArray[np.generic], path: Path, name: str) -> NDArray[np.float32]:
     """Return the vectors as single precision."""
-    vectors = array.astype(np.float32)
+    with np.errstate(over="ignore"):  # too large for single precision is told below, as not finite
+        vectors = array.astype(np.float32)
     if vectors.ndim != 2:
         raise InputError(
             f"got lists of shape {vectors.shape[1:]}, allowed are plain ones", path=path, field=name

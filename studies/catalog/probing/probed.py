@@ -100,18 +100,21 @@ def step_key(spec: ProbingSpec, material: Material, ground: Ground, task: Task) 
         "items": digest({"ids": material.ids[ground.items].tolist()}),
         "families": digest({"families": ground.families.tolist()}),
         "division": digest({"train": division.train.tolist(), "test": division.test.tolist()}),
-        "task": digest({"kind": task.kind, "content": _content(task)}),
+        "task": digest({"kind": task.kind, "content": content_of(task)}),
         "seed": spec.seed,
         "version": version("llava-ensembles"),
     }
 
 
 def file_name(*parts: str) -> str:
-    """Return a name for a step or a file, of whatever names."""
-    return ".".join(re.sub(r"[^\w-]+", "_", part) for part in parts)
+    """Return a name for a step or a file, of whatever names; different ones stay different."""
+    plain = [re.sub(r"[^\w-]+", "_", part)[:60] for part in parts]
+    mark = "" if plain == list(parts) else f"-{digest({'': parts})[:8]}"
+    return ".".join(plain) + mark
 
 
-def _content(task: Task) -> list[object]:
+def content_of(task: Task) -> list[object]:
+    """Return all that a task says, as plain values."""
     if task.kind == "class":
         return [task.labels.tolist()]  # type: ignore[union-attr]
     return [task.question.tolist(), task.option.tolist(), task.is_right.tolist()]  # type: ignore[union-attr]

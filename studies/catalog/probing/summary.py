@@ -156,6 +156,7 @@ def _target(probed: Probed) -> Facts:
         "n_options": float(np.bincount(task.question)[test].mean()) if is_choice else None,  # type: ignore[union-attr]
         "n_train": len(train),
         "n_test": len(test),
+        "n_families_test": len(np.unique(probed.ground.families[test])),
         "chance": float(chance_credit(task, train, test).mean()),
         "entropy_bits": float(-prior_log_prob(task, train, train).mean() / np.log(2)),
     }

@@ -139,7 +139,7 @@ def check_targets(targets: Sequence[Target]) -> None:
         labels = target.task.labels[target.known]
         classes = np.unique(labels)
         if len(classes) < 2:
-            told = f"{classes[0]!r} for every row" if len(classes) else "no label"
+            told = f"{str(classes[0])!r} for every row" if len(classes) else "no label"
             raise InputError(f"got {told}, allowed are two classes or more", field=target.name)
         if len(classes) > len(labels) / 2:
             raise InputError(

@@ -31,7 +31,7 @@ def verdict(
     """
     first, *others = targets
     told = [_of_target(target, stages, cells, comparisons, level) for target in (first, *others)]
-    basis = f"{first['n_test']:,} {data['unit']} of {data['n_families_test']:,} families"
+    basis = f"{first['n_test']:,} {data['unit']} of {first['n_families_test']:,} families"
     details = [f"{sentence}." for sentence in told[1:]]
     details += _memory(cells, targets)
     details += [

@@ -12,13 +12,15 @@ import pytest
 
 from studies.report import studies_of, write_comparison, write_optuna_report, write_report
 from studies.report.ablation_page import write_ablation_report
+from studies.report.probing_page import write_probing_report
 from tests.studies.report.made_ablation import build_ablation_summary
+from tests.studies.report.made_probing import build_probing_summary
 from tests.studies.report.made_report import build_compared, build_summary
 from tests.studies.report.made_study import make_study
 
 pytestmark = pytest.mark.chromium
 WIDTHS = (390, 1280)
-PAGES = ("report", "compare", "optuna", "ablation")
+PAGES = ("report", "compare", "optuna", "ablation", "probing")
 PRESS_ALL_HEADS = """() => [...document.querySelectorAll("table.sortable")].flatMap((table) => {
   const rows = () => [...table.tBodies[0].rows].filter((row) => !row.classList.contains("ticks"));
   const told = (row, place) => (row.cells[place].dataset.value ?? row.cells[place].textContent).trim();
@@ -108,6 +110,8 @@ def pages(tmp_path_factory, image_root):
     write_report(summary, paths["report"], image_root=image_root)
     write_comparison(build_compared(summary), paths["compare"])
     write_ablation_report(build_ablation_summary(), paths["ablation"])
+    (paths["probing"].parent / "images").symlink_to(image_root / "images")
+    write_probing_report(build_probing_summary(), paths["probing"])
     quiet, level = optuna.logging.ERROR, optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(quiet)
     for seed, name in enumerate(("xgboost", "random_forest")):
