@@ -203,7 +203,7 @@ def build_probing_summary(*, n_targets: int = 2, n_stages: int = 8, seed: int = 
                 ],
             }
             for target in targets[:1]
-            for stage in ("projector_stage2", "llm_hidden_4")
+            for stage in names[-4::3]
         ],
         "answers_erased": [
             {
