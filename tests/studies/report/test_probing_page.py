@@ -162,7 +162,9 @@ def test_comparisons_erasure_similarity_and_dimension_hold_their_numbers(summary
         for row, told in zip(found, table[1:], strict=False):
             assert told[0] == f"{label[row['a']]} against {label[row['b']]}"
             assert told[2] == f"{with_sign(row['difference']['value'])} {signed_interval(row['difference'])}"
-            assert told[4:] == (["< 0.001", "0.0060"] if row["probe"] == "linear" else ["0.21", "1"])
+            assert told[4:] == ["61", "38"] + (
+                ["< 0.001", "0.0060"] if row["probe"] == "linear" else ["0.21", "1"]
+            )
     erased, answers = tables["erasure"]
     first = summary["erasure"][0]
     assert erased[1][0] == "Topic Projector after stage 2"
@@ -170,15 +172,16 @@ def test_comparisons_erasure_similarity_and_dimension_hold_their_numbers(summary
     assert erased[1][3:7] == [f"{rounded(100 * one['value'])} {interval(one)}" for one in shown]
     assert erased[1][7] == "Right answer 55.0 \u2192 53.0"
     one = summary["answers_erased"][0]
-    assert [cell.split()[0] for cell in answers[1][1:5]] == ["62.7", "57.1", "61.9", "\u22125.6"]
-    assert answers[1][6] == str(one["n"])
+    assert [cell.split()[0] for cell in answers[1][1:6]] == ["62.7", "57.1", "61.9", "\u22125.6", "\u22124.8"]
+    assert answers[1][7] == str(one["n"])
     (matrix,) = tables["similarity"]
     for told, values in zip(matrix[1:], summary["similarity"]["cka"], strict=True):
-        assert told[1:] == [rounded(value, 2) for value in values]
+        assert told[1:] == ["\u2013" if value is None else rounded(value, 2) for value in values]
     (filled,) = tables["dimension"]
     assert [row[2].split()[0] for row in filled[1:-1]] == [
-        rounded(row["estimate"]["value"]) for row in summary["dimension"]
+        rounded(row["estimate"]["value"]) if row["estimate"] else "\u2013" for row in summary["dimension"]
     ]
+    assert filled[3][3:] == ["19 different vectors, needed are 20", "\u2013"]
 
 
 def test_the_hardest_questions_are_shown_with_bits_by_stage(summary):
