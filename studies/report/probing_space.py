@@ -61,9 +61,9 @@ def answers_erased(summary: Mapping[str, Any]) -> View | None:
 
 
 def similarity(summary: Mapping[str, Any]) -> View | None:
-    """Return the matrix of stages with the tint of each cell."""
+    """Return the matrix of two stages or more with the tint of each cell."""
     told = summary.get("similarity")
-    if not told:
+    if not told or len(told["stages"]) < 2:
         return None
     known = {stage["name"]: stage for stage in numbered(summary["stages"])}
     stages = [known[name] for name in told["stages"]]

@@ -73,8 +73,8 @@ def test_grids_hold_every_number_rounded(summary):
                 f"{with_sign(difference['value'])}{mark} {both[0]} \u2212 {both[1]}"
             )
             assert bits[place][column] == (
-                f"{rounded(cell['bits']['per_item'], 2)} {rounded(cell['bits']['compression'], 2)} "
-                "\u00d7 shorter"
+                f"{rounded(cell['bits']['per_item'], 2)} "
+                f"compression {rounded(cell['bits']['compression'], 2)}"
             )
             assert usable[place][column] == (
                 f"{rounded(cell['usable_bits']['value'], 2)} {number_range(cell['usable_bits'])}"
@@ -134,7 +134,7 @@ def test_figure_places_scores_on_one_axis_and_labels_apart(summary):
         assert places == sorted(places)
         assert all(100 * k / 8 < at < 100 * (k + 1) / 8 for k, at in enumerate(places))
     labels = sorted([line["label_at"] for line in figure["lines"]] + [figure["chance_label_at"]])
-    assert min(b - a for a, b in itertools.pairwise(labels)) >= 6.5 - 1e-9
+    assert min(b - a for a, b in itertools.pairwise(labels)) >= 8 - 1e-9
     assert "XGBoost best at LLM, layer 4" in figure["text"]
 
 
@@ -221,6 +221,15 @@ def test_a_missing_part_is_left_out_gracefully(part, gone, tmp_path):
     assert f"#{OPTIONAL_PARTS[part]}" not in page.links
     there = {other for name, other in OPTIONAL_PARTS.items() if name != part}
     assert there <= set(page.ids)
+
+
+def test_of_one_stage_none_is_best_and_none_alike(tmp_path):
+    summary = build_probing_summary(n_stages=1)
+    summary["erasure"] = []
+    text = write_probing_report(summary, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "similarity" not in Page(text).ids
+    topic, _ = targets(summary)
+    assert not any(cell["is_best"] for row in topic["scores"] for cell in row["cells"])
 
 
 def test_rows_of_a_table_need_no_more_than_scores(summary):
