@@ -47,7 +47,7 @@ PERCENT = (
 )
 POINTS = (
     *("difference", "difference_image", "paper", "accuracy_lost", "accuracy_lost_with_image"),
-    *("error", "overconfidence", "selectivity", "above_random_map"),
+    *("error", "overconfidence", "selectivity", "above_random_map", "against_random"),
 )
 SECONDS = ("fit_s", "predict_s", "seconds", "cost")
 P_VALUES = ("mcnemar_p", "p", "p_holm")
