@@ -27,7 +27,8 @@ def test_each_stage_does_its_part(run_example: RunExample, tmp_path: Path) -> No
 
     assert re.search(r"^caption: +\S.*\ndescription: +\S", printed, re.MULTILINE)
     (said, right) = re.findall(r"^llava: (.+?) +\(right is (.+)\)$", printed, re.MULTILINE)[0]
-    assert said and right
+    assert said
+    assert right
 
     store = FeatureStore.open(out / "features")
     assert {"clip_image", "projector", "projector_align", "llm_hidden"} <= set(store.blocks)
