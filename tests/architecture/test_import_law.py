@@ -19,6 +19,7 @@ FREE_OF_TORCH = [
     "studies.cli",
     "studies.design",
     "studies.predictions",
+    "studies.probing",
     "studies.report",
     "studies.stats",
 ]
