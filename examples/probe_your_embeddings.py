@@ -16,7 +16,7 @@ of one place, sentences of one author), takes three more numbers, all printed he
 
 The file of labels has a row per vector and a column ``label``; with ``--group``, one that names the family.
 Without files, two sets of vectors are drawn: in one the concept has a direction, in the other there are
-nothing but families, of which each has one label: whatever a probe finds there is memory. 20 seconds of CPU.
+nothing but families, of which each has one label: whatever a probe finds there is memory. 8 seconds of CPU.
 ``studies probe`` asks much more of the same files.
 """
 
