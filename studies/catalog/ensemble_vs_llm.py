@@ -71,6 +71,7 @@ def run(spec: EnsembleSpec, run_dir: RunDir, progress: Progress, command: str) -
     if run_dir.finished and _same_data(spec, run_dir, progress):
         progress.note("the run is finished; nothing is redone")
         return run_dir.path / REPORT_FILE
+    run_dir.reopen()
     check_backends(spec)
     started, begun = datetime.now(UTC), perf_counter()
     # Members bring their own threads; BLAS threads under them cost ten times what they save here.

@@ -64,6 +64,7 @@ def run(spec: AblationSpec, run_dir: RunDir, progress: Progress, command: str) -
     """
     if run_dir.finished:
         return run_dir.path / REPORT_FILE
+    run_dir.reopen()
     started, begun = datetime.now(UTC), perf_counter()
     check_recipe(spec)
     dataset = load_data(spec, run_dir, progress)

@@ -113,6 +113,7 @@ def test_other_questions_than_the_run_was_tuned_on_are_refused(
     other.write_text("\n".join(questions.read_text().splitlines()[:-20]) + "\n")
     spec = json.loads((run / "spec.json").read_text())
     (run / "spec.json").write_text(json.dumps({**spec, "data": str(other)}))
+    (run / "manifest.json").unlink()
     done = studies("optuna", run, "--random")
     assert done.returncode == 2
     assert "was tuned on other questions or features" in done.stderr
@@ -129,6 +130,7 @@ def test_trials_that_do_not_come_to_their_scores_are_refused(
     text = journal.read_text()
     assert repr(told) in text
     journal.write_text(text.replace(repr(told), repr(told - 0.1)))
+    (run / "manifest.json").unlink()
     done = studies("optuna", run, "--random")
     assert done.returncode == 2
     assert "decision_tree.journal: trial 0 of decision_tree was told" in done.stderr
