@@ -368,6 +368,11 @@ def _trained(out: Path, *, stages: tuple[dict[str, Any], ...] = ()) -> Checkpoin
     return Checkpoints(paths=paths, hashes=hashes, stages=stages)
 
 
+def uses_gpu(spec: StudySpec) -> bool:
+    """Whether LLaVA works on a GPU here, whose sums need not come in the same order twice."""
+    return str(_place(spec)[0].type) != "cpu"
+
+
 def _place(spec: StudySpec) -> tuple[Any, Any]:
     """Return torch's device and dtype for LLaVA."""
     from llava_core.inference.place import choose_place

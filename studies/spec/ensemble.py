@@ -78,6 +78,17 @@ class EnsembleSpec(StudySpec):
     llm_budget_tokens: int | None = None
     """Tokens at which a run stops asking, over all its resumptions; None for no budget."""
 
+    @property
+    def not_reproducible(self) -> tuple[str, ...]:
+        """Why the same command may come to other results, in words; empty where it does not."""
+        found = {
+            "tuning was timed": self.tune_timeout_s is not None,
+            "tuning was shared": self.storage is not None,
+            "XGBoost ran on a GPU": self.device != "cpu",
+            "a language model behind an endpoint was asked": self.llm_model is not None,
+        }
+        return tuple(why for why, is_so in found.items() if is_so)
+
     def __post_init__(self) -> None:
         """Check ranges; types are the caller's business."""
         StudySpec.__post_init__(self)  # a class with slots is made anew, which super() does not know

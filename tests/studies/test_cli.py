@@ -17,7 +17,18 @@ runner = CliRunner()
 
 @pytest.mark.parametrize(
     "verb",
-    [[], ["list"], ["run"], ["predict"], ["tune-worker"], ["report"], ["optuna"], ["data"], ["data", "mini"]],
+    [
+        [],
+        ["list"],
+        ["run"],
+        ["predict"],
+        ["tune-worker"],
+        ["report"],
+        ["optuna"],
+        ["verify"],
+        ["data"],
+        ["data", "mini"],
+    ],
 )
 def test_help_fits_eighty_columns_and_shows_an_example(
     verb: list[str], monkeypatch: pytest.MonkeyPatch
