@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ensembles.registry import MEMBERS
 from llava_core.errors import InputError
+from llava_core.keys import without_secrets
 from studies.catalog.backends import check_backends, fitting_on
 from studies.catalog.compared import (
     compare_members,
@@ -89,7 +90,7 @@ def report_on_run(
 
 def report_on_studies(source: Path | str, out: Path) -> list[dict[str, Any]]:
     """Write the page about the studies of a journal, an SQLite file or a database's URL."""
-    shown = source.name if isinstance(source, Path) else _without_password(source)
+    shown = source.name if isinstance(source, Path) else without_secrets(source)
     return write_optuna_report(studies_of(source), out, title=f"Tuning: {shown}", source=shown)
 
 
@@ -187,13 +188,3 @@ def _resume(summary: Facts | None, run_path: Path) -> str:
     if command is None:
         return f"studies run ... --out {join([str(run_path)])} --resume, with the settings of spec.json"
     return command if "--resume" in command.split() else f"{command} --resume"
-
-
-def _without_password(url: str) -> str:
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError as error:
-        raise InputError(f"got {url!r}, which is no URL of a database: {error}") from None

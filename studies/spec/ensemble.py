@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from llava_core.errors import InputError
+from llava_core.keys import tells_secret
 from studies.spec.base import StudySpec
 
 JOURNAL = "journal"
 DEVICES = ("cpu", "cuda")
+PASSWORD_IN_URL = (
+    "got a URL with a password, which would stand in the run folder; allowed is one without: "
+    "PostgreSQL reads it from PGPASSWORD or ~/.pgpass"
+)
 ASKED = "asked"
 """In ``llm_pair``: answers that the run asks a language model for."""
 
@@ -101,6 +106,16 @@ class EnsembleSpec(StudySpec):
             raise InputError(
                 f"got {self.storage!r}, allowed are {JOURNAL} and a URL such as postgresql://host/database",
                 field="storage",
+            )
+        if self.storage is not None and tells_secret(self.storage):
+            raise InputError(PASSWORD_IN_URL, field="storage")
+        if self.dask is not None and "@" in self.dask:
+            raise InputError("got a user or password in the address, allowed is one without", field="dask")
+        if self.llm_endpoint is not None and ("@" in self.llm_endpoint or tells_secret(self.llm_endpoint)):
+            raise InputError(
+                "got a user or key in the address, which would stand in the run folder; keys are read from "
+                "OPENAI_API_KEY",
+                field="llm_endpoint",
             )
         if self.device not in DEVICES:
             raise InputError(f"got {self.device!r}, allowed are {', '.join(DEVICES)}", field="device")
