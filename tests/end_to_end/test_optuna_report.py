@@ -16,6 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from studies.catalog.dashboard import copy_studies
 from studies.progress import Silent
+from studies.verified import verify_run
 
 Studies = Callable[..., subprocess.CompletedProcess[str]]
 Finished = tuple[Path, str, str]
@@ -77,6 +78,7 @@ def test_a_random_search_has_as_many_trials_and_is_told(
     assert "not measured" not in (run / "optuna.html").read_text(encoding="utf-8")
     listed = json.loads((run / "manifest.json").read_text())["files"]
     assert {"optuna.csv", "optuna.json", "optuna/xgboost.random.journal"} <= set(listed)
+    assert verify_run(run, lambda done, total: None).is_whole
 
 
 def test_asked_again_it_fits_nothing(
