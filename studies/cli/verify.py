@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
+from llava_core.errors import printable
 from studies.cli.terminal import app, one_line_errors, open_console
 from studies.progress import shown
 
@@ -88,4 +88,4 @@ def _list(console: Console, head: str, lines: Sequence[str]) -> None:
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(escape(text), highlight=False)
+    console.print(printable(text), markup=False, highlight=False)
