@@ -44,17 +44,6 @@ class InputError(ValueError):
         self.field = field
 
 
-def printable(text: str) -> str:
-    r"""Return a text without control characters, which data may hold and a terminal would obey.
-
-    Examples
-    --------
-    >>> printable("question \x1b[2J7")
-    'question ?[2J7'
-    """
-    return "".join(char if char.isprintable() or char.isspace() else "?" for char in text)
-
-
 def told_in_one_line(error: InputError | OSError) -> str | None:
     """Return what a user can mend: bad input, a full disk, a file that cannot be read or written.
 
@@ -62,7 +51,7 @@ def told_in_one_line(error: InputError | OSError) -> str | None:
     passwords are hidden.
     """
     if isinstance(error, InputError):
-        return printable(without_secrets(str(error)))
+        return without_secrets(str(error))
     short = error.errno is None and "requested and" in str(error)
     if short or error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space left on the disk while writing {error.filename or 'the output folder'}"

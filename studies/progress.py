@@ -21,8 +21,6 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from llava_core.errors import printable
-
 LOG_EVERY_S = 30.0
 Tick = Callable[[int, int], None]
 """Called with how much is done and how much there is to do."""
@@ -99,6 +97,17 @@ class _Logged:
     def _line(self, text: str) -> None:
         since = timedelta(seconds=round(monotonic() - self._begun))
         self._console.print(f"[{since}] {printable(text)}", markup=False)
+
+
+def printable(text: str) -> str:
+    r"""Return a text without control characters, which data may hold and a terminal would obey.
+
+    Examples
+    --------
+    >>> printable("question \x1b[2J7")
+    'question ?[2J7'
+    """
+    return "".join(char if char.isprintable() or char.isspace() else "?" for char in text)
 
 
 @contextmanager

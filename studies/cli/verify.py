@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from llava_core.errors import printable
 from studies.cli.terminal import app, one_line_errors, open_console
-from studies.progress import shown
+from studies.progress import printable, shown
 
 MOST_NAMES = 20
 """Files or differences told of each kind."""

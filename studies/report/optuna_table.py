@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llava_core.errors import printable
+from studies.progress import printable
 from studies.report.format import MISSING, NARROW_SPACE, number, seconds, signed
 
 if TYPE_CHECKING:
