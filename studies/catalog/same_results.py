@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from studies.catalog.outputs import PREDICTIONS_FILE, SUMMARY_FILE, read_summary
 from studies.predictions import PREDICTION_COLUMNS, read_predictions
-from studies.verified import checked
+from studies.verified import checked, read_manifest
 
 ASIDE = frozenset(
     {
@@ -53,7 +53,7 @@ def compare_results(first: Path, second: Path) -> Compared:
         If one is not finished, or a file that is compared was changed after its run.
     """
     summaries = [read_summary(path) for path in (first, second)]
-    tables = [read_predictions(checked(path, PREDICTIONS_FILE)) for path in (first, second)]
+    tables = [_predictions(path) for path in (first, second)]
     in_table = [f"{PREDICTIONS_FILE}, {told}" for told in different_predictions(*tables)]
     fields = list(different_fields(*summaries))
     in_summary = []
@@ -104,6 +104,13 @@ def different_fields(first: object, second: object, *, at: str = "") -> Iterator
             yield from different_fields(one, other, at=f"{at}[{_entry(one, number)}]")
     elif type(first) is not type(second) or first != second:
         yield f"{at}: {_short(first)}, {_short(second)}"
+
+
+def _predictions(run_path: Path) -> pd.DataFrame:
+    """Return the predictions of a run; no rows where its study makes none."""
+    if PREDICTIONS_FILE not in read_manifest(run_path)["files"]:
+        return pd.DataFrame(columns=pd.Index(PREDICTION_COLUMNS))
+    return read_predictions(checked(run_path, PREDICTIONS_FILE))
 
 
 def _rows(table: pd.DataFrame, method: str) -> pd.DataFrame:

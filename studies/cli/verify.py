@@ -69,7 +69,7 @@ def _are_same(run: Path, other: Path) -> bool:
     else:
         _say(
             console,
-            f"{run} and {other}: the same predictions of {found.n_methods:,} methods, and the same summary "
+            f"{run} and {other}: the same predictions ({found.n_methods:,} methods), and the same summary "
             "but for times, machine and command",
         )
     for note in found.notes:

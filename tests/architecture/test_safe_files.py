@@ -19,6 +19,8 @@ ALLOWED = {
     ("tests/studies/design/test_encoder.py", "skops.io.loads"): "reads back what it has just written",
 }
 """File and what stands there, to why it may."""
+ARRAYS = ("numpy.save", "numpy.savez")
+"""Tests write arrays of numbers as users do."""
 
 
 def found_in_source() -> dict[tuple[str, str], list[int]]:
@@ -26,6 +28,8 @@ def found_in_source() -> dict[tuple[str, str], list[int]]:
     for folder in FOLDERS:
         for file in sorted((ROOT / folder).rglob("*.py")):
             for place in unsafe_code(file.read_text(encoding="utf-8")):
+                if folder == "tests" and place.what in ARRAYS:
+                    continue
                 found.setdefault((str(file.relative_to(ROOT)), place.what), []).append(place.line)
     return found
 

@@ -1,14 +1,17 @@
 """What counts as a difference between two runs, on planted ones."""
 
+import json
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from studies.catalog.same_results import ASIDE, different_fields, different_predictions
-from studies.predictions import build_predictions
+from studies.catalog.same_results import ASIDE, compare_results, different_fields, different_predictions
+from studies.predictions import build_predictions, write_predictions
+from studies.rundir import RunDir
 
 SUMMARY: dict[str, Any] = {
     "schema_version": 1,
@@ -103,6 +106,22 @@ def test_fields_are_told_by_the_name_of_their_entry() -> None:
         "provenance.seed: 0, 1",
         "new: only in the second run",
     ]
+
+
+def test_a_study_without_predictions_is_compared_by_its_summary(tmp_path: Path) -> None:
+    for name, value in (("a", 1), ("b", 1), ("c", 2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "summary.json").write_text(json.dumps({"schema_version": 1, "value": value}))
+        RunDir(path=tmp_path / name).finish({})
+    assert compare_results(tmp_path / "a", tmp_path / "b").differences == ()
+    assert compare_results(tmp_path / "a", tmp_path / "c").differences == ("summary.json, value: 1, 2",)
+    write_predictions(table(), tmp_path / "c" / "predictions.parquet")
+    RunDir(path=tmp_path / "c").finish({})
+    assert compare_results(tmp_path / "a", tmp_path / "c").differences == (
+        "predictions.parquet, method xgboost: only in the second run",
+        "predictions.parquet, method llm: only in the second run",
+        "summary.json, value: 1, 2",
+    )
 
 
 def test_true_is_not_one() -> None:
