@@ -302,5 +302,5 @@ def _write_array(file: Path, array: Any) -> None:
     if file.is_file():
         return
     draft = file.with_name(f".writing.{file.name}")
-    np.save(draft, array)
+    np.save(draft, array, allow_pickle=False)
     draft.replace(file)

@@ -26,7 +26,7 @@ from studies.catalog.outputs import REPORT_FILE, write_outputs
 from studies.catalog.protocol import Protocol, choose_protocol
 from studies.catalog.scoring import question_scores
 from studies.files import write_npz
-from studies.pipeline import check_recipe, load_data
+from studies.pipeline import check_recipe, load_data, uses_gpu
 from studies.predictions import build_predictions
 from studies.progress import Progress
 from studies.rundir import Facts, RunDir
@@ -64,6 +64,7 @@ def run(spec: AblationSpec, run_dir: RunDir, progress: Progress, command: str) -
     """
     if run_dir.finished:
         return run_dir.path / REPORT_FILE
+    run_dir.reopen()
     started, begun = datetime.now(UTC), perf_counter()
     check_recipe(spec)
     dataset = load_data(spec, run_dir, progress)
@@ -91,6 +92,7 @@ def run(spec: AblationSpec, run_dir: RunDir, progress: Progress, command: str) -
             provenance={
                 "command": command,
                 "seed": spec.seed,
+                **provenance.reproducibility([provenance.LLAVA_ON_GPU] if uses_gpu(spec) else []),
                 "preset": spec.preset,
                 "versions": provenance.versions(),
                 "machine": provenance.machine(),
