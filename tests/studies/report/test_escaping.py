@@ -10,7 +10,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from studies.report import write_comparison, write_optuna_report, write_report
+from studies.report.ablation_page import write_ablation_report
 from studies.report.optuna_page import studies_of
+from studies.report.probing_page import write_probing_report
+from tests.studies.report.made_ablation import build_ablation_summary
+from tests.studies.report.made_probing import PROBES, build_probing_summary
 
 pytestmark = pytest.mark.chromium
 POISON = (
@@ -18,22 +22,36 @@ POISON = (
     "\"'><img src=x onerror='window.hit = 2'><svg onload=\"window.hit = 3\">"
     '" onmouseover="window.hit = 4" {{ 7 * 7 }} javascript:window.hit=5'
 )
-OURS = ("kind", "status", "mime", "x", "dimension", "cost", "block_kind")
+OURS = ("kind", "status", "x", "dimension", "cost", "level", "of", "unit", "split", "probe_kind")
 """Fields whose few values are ours and decide what is drawn."""
+FAMILIES = {name for name, _ in PROBES}
+"""Names of probes, which the page's template knows."""
+FIELDS = {"answer"}
+"""Names that are keys of records too."""
 
 
 def poisoned(value, *, names, field=None):
     """Append the poison to every text, the same to the same; keys are names of methods, or ours."""
     if isinstance(value, str):
-        return value if field in OURS else value + POISON
+        return value if field in OURS or value in FAMILIES else value + POISON
     if isinstance(value, Mapping):
         return {
-            (key + POISON if key in names else key): poisoned(part, names=names, field=key)
+            (key + POISON if key in names - FAMILIES else key): poisoned(part, names=names, field=key)
             for key, part in value.items()
         }
     if isinstance(value, list | tuple):
         return [poisoned(part, names=names, field=field) for part in value]
     return value
+
+
+def names_in(value):
+    """Return the names of methods, stages, probes and targets, which are keys elsewhere."""
+    if isinstance(value, Mapping):
+        own = {value[field] for field in ("name", "method") if isinstance(value.get(field), str)}
+        return own.union(*map(names_in, value.values())) - FIELDS
+    if isinstance(value, list | tuple):
+        return set().union(*map(names_in, value))
+    return set()
 
 
 def with_pictures(summary):
@@ -82,13 +100,12 @@ def opened(chromium):
 
 def write_report_page(summary, image_root, path: Path, *, poison: bool) -> Path:
     if poison:
-        summary = with_pictures(poisoned(summary, names={method["name"] for method in summary["methods"]}))
+        summary = with_pictures(poisoned(summary, names=names_in(summary)))
     return write_report(summary, path, image_root=image_root)
 
 
-def write_compare_page(compared, path: Path, *, poison: bool) -> Path:
-    names = {row["method"] for row in compared["leaderboard"]}
-    return write_comparison(poisoned(compared, names=names) if poison else compared, path)
+def poisoned_if(poison: bool, content):
+    return poisoned(content, names=names_in(content)) if poison else content
 
 
 def write_optuna_page(folder: Path, *, poison: bool) -> Path:
@@ -127,13 +144,19 @@ TRACES = """() => ({
 })"""
 
 
-@pytest.mark.parametrize("name", ["report", "compare", "optuna"])
+@pytest.mark.parametrize("name", ["report", "compare", "optuna", "ablation", "probing"])
 def test_poison_in_every_text_is_shown_and_does_nothing(
     name, opened, summary, compared, image_root, tmp_path
 ):
     write = {
         "report": lambda path, poison: write_report_page(summary, image_root, path / "p.html", poison=poison),
-        "compare": lambda path, poison: write_compare_page(compared, path / "p.html", poison=poison),
+        "compare": lambda path, poison: write_comparison(poisoned_if(poison, compared), path / "p.html"),
+        "ablation": lambda path, poison: write_ablation_report(
+            poisoned_if(poison, build_ablation_summary()), path / "p.html"
+        ),
+        "probing": lambda path, poison: write_probing_report(
+            poisoned_if(poison, build_probing_summary()), path / "p.html"
+        ),
         "optuna": lambda path, poison: write_optuna_page(path, poison=poison),
     }[name]
     (tmp_path / "plain").mkdir()
