@@ -239,7 +239,11 @@ def main() -> None:
     captions = given.folder / "captions.tsv"
     if given.side:
         run = {"ours": run_ours, "plain": run_plain}[given.side]
-        np.save(given.folder / f"{given.side}.npy", np.array(run(captions, given.folder / given.side)))
+        np.save(
+            given.folder / f"{given.side}.npy",
+            np.array(run(captions, given.folder / given.side)),
+            allow_pickle=False,
+        )
         return
     generate(captions, given.captions)
     found = compare(given.folder, ("ours",) if given.ours_only else ("ours", "plain"), given.captions)

@@ -81,7 +81,7 @@ def write_rows(folder: Path, n_rows: int, seed: int) -> Path:
         y[start + np.arange(len(best)) * N_OPTIONS + best] = 1
         X[start : start + size] = block
     X.flush()
-    np.save(place / "y.npy", y)
+    np.save(place / "y.npy", y, allow_pickle=False)
     return place
 
 

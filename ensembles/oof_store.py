@@ -99,7 +99,7 @@ class OofStore:
         self.path.mkdir(parents=True, exist_ok=True)
         draft = self.path / f".{key}.{os.getpid()}.npz"
         try:
-            np.savez(draft, prob=found.prob, fit_s=found.fit_s)
+            np.savez(draft, allow_pickle=False, prob=found.prob, fit_s=found.fit_s)
             draft.replace(self.path / f"{key}.npz")
         finally:
             draft.unlink(missing_ok=True)

@@ -14,7 +14,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from os import getpid
 from pathlib import Path
+from socket import gethostname
 from threading import Event, Thread
 from time import monotonic, sleep, time
 from typing import Any
@@ -41,6 +43,9 @@ PATIENCE_S = 20.0
 CLOSED = "closed"
 """Attribute of a study that no worker is to join any more."""
 BEAT = "beat"
+"""Attribute of a trial that its worker counts up."""
+WORKER = "worker"
+"""Attribute of a trial: host and process id of who ran it."""
 
 
 def run_shared(
@@ -269,19 +274,20 @@ def _tell_unless_ended(study: Any, trial: Any, found: Any) -> bool:
 
 @contextmanager
 def _beating(trial: Any) -> Iterator[None]:
-    """Count up an attribute of the trial from a thread, as long as the context lasts."""
+    """Sign the trial and count up an attribute of it from a thread, as long as the context lasts."""
     from optuna.exceptions import UpdateFinishedTrialError
 
     done = Event()
 
     def beat() -> None:
         count = 0
-        while not done.wait(BEAT_S):
-            count += 1
-            try:
+        try:
+            trial.set_user_attr(WORKER, f"{gethostname()}:{getpid()}")
+            while not done.wait(BEAT_S):
+                count += 1
                 trial.set_user_attr(BEAT, count)
-            except UpdateFinishedTrialError:
-                return
+        except UpdateFinishedTrialError:
+            return
 
     thread = Thread(target=beat, daemon=True)
     thread.start()
@@ -296,5 +302,5 @@ def _write_array(file: Path, array: Any) -> None:
     if file.is_file():
         return
     draft = file.with_name(f".writing.{file.name}")
-    np.save(draft, array)
+    np.save(draft, array, allow_pickle=False)
     draft.replace(file)

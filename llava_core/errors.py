@@ -3,6 +3,8 @@
 import errno
 from pathlib import Path
 
+from llava_core.keys import without_secrets
+
 
 class InputError(ValueError):
     """Input that cannot be used, told in one line.
@@ -45,10 +47,11 @@ class InputError(ValueError):
 def told_in_one_line(error: InputError | OSError) -> str | None:
     """Return what a user can mend: bad input, a full disk, a file that cannot be read or written.
 
-    None for any other error of the system. numpy tells a short write without an error number.
+    None for any other error of the system. numpy tells a short write without an error number. Keys and
+    passwords are hidden.
     """
     if isinstance(error, InputError):
-        return str(error)
+        return without_secrets(str(error))
     short = error.errno is None and "requested and" in str(error)
     if short or error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space left on the disk while writing {error.filename or 'the output folder'}"

@@ -5,8 +5,9 @@ concept, and laid over the projector, so that the language model reads or looks 
 Options are scored as LLaVA scores them, with the concept erased, and, as control, with a random subspace of
 equal rank removed: what an answer loses by the concept is what it loses more than by that.
 
-Tokens of all places in an image share one eraser. Left out: erasing within the layers of the language model,
-which may tell the concept from what is not linear in the tokens.
+Tokens of all places in an image share one eraser. A concept of k classes takes up to k - 1 directions: where
+tokens vary in hardly more than that, erased and random alike leave no image to speak of. Left out: erasing
+within the layers of the language model, which may tell the concept from what is not linear in the tokens.
 
 References
 ----------

@@ -412,6 +412,11 @@ def _trained(out: Path, *, stages: tuple[dict[str, Any], ...] = ()) -> Checkpoin
     return Checkpoints(paths=paths, hashes=hashes, stages=stages)
 
 
+def uses_gpu(spec: StudySpec) -> bool:
+    """Whether LLaVA works on a GPU here, whose sums need not come in the same order twice."""
+    return str(llava_place(spec)[0].type) != "cpu"
+
+
 def _stage_facts(name: str, path: Path) -> dict[str, Any]:
     meta = json.loads((path / "training.json").read_text())
     return {

@@ -1,6 +1,7 @@
 """What a run tells the terminal while it works: a bar with time left per stage, a line per finding [edge].
 
-A run gets a `Progress` and knows nothing of terminals; tests hand in `Silent`.
+A run gets a `Progress` and knows nothing of terminals; tests hand in `Silent`. What it tells may hold names
+from data: neither markup nor control characters in them are obeyed.
 """
 
 from collections.abc import Callable, Iterator
@@ -53,12 +54,12 @@ class _Shown:
 
     def stage(self, title: str) -> Tick:
         self.close()
-        task = self._bars.add_task(title[:34], total=None)
+        task = self._bars.add_task(printable(title)[:34], total=None)
         self._open.append(task)
         return lambda done, total: self._bars.update(task, completed=done, total=max(total, 1))
 
     def note(self, text: str) -> None:
-        self._bars.console.print(text, highlight=False, soft_wrap=False)
+        self._bars.console.print(printable(text), markup=False, highlight=False, soft_wrap=False)
 
     def close(self) -> None:
         for task in self._open:
@@ -91,10 +92,22 @@ class _Logged:
         return tick
 
     def note(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=False)
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=False)
 
     def _line(self, text: str) -> None:
-        self._console.print(f"[{timedelta(seconds=round(monotonic() - self._begun))}] {text}", markup=False)
+        since = timedelta(seconds=round(monotonic() - self._begun))
+        self._console.print(f"[{since}] {printable(text)}", markup=False)
+
+
+def printable(text: str) -> str:
+    r"""Return a text without control characters, which data may hold and a terminal would obey.
+
+    Examples
+    --------
+    >>> printable("question \x1b[2J7")
+    'question ?[2J7'
+    """
+    return "".join(char if char.isprintable() or char.isspace() else "?" for char in text)
 
 
 @contextmanager
@@ -104,7 +117,7 @@ def shown(console: Console) -> Iterator[Progress]:
         yield _Logged(console)
         return
     columns = (
-        TextColumn("{task.description:<34}"),
+        TextColumn("{task.description:<34}", markup=False),
         BarColumn(bar_width=12),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -100,13 +100,13 @@ class RunDir:
             totals[kind] = totals.get(kind, 0.0) + float(_read_record(marker).get("seconds", 0.0))
         return totals
 
+    def reopen(self) -> None:
+        """Take away the manifest of an earlier end, before anything is done anew."""
+        (self.path / MANIFEST_FILE).unlink(missing_ok=True)
+
     def finish(self, facts: Mapping[str, object]) -> None:
         """Write ``manifest.json``, last: the facts, and size and SHA-256 of every file that is kept."""
-        files = {
-            str(file.relative_to(self.path)): {"bytes": file.stat().st_size, "sha256": file_hash(file)}
-            for file in sorted(self.path.rglob("*"))
-            if file.is_file() and not _is_passing(file.relative_to(self.path))
-        }
+        files = {name: describe_file(self.path / name) for name in kept_files(self.path)}
         write_json(self.path / MANIFEST_FILE, {"schema_version": SCHEMA_VERSION, **facts, "files": files})
 
     @property
@@ -179,6 +179,18 @@ def open_run(
             if is_new and not (path / "steps").is_dir():
                 stored.unlink()
             raise
+
+
+def kept_files(folder: Path, *, within: Path | None = None) -> list[str]:
+    """Return the files of a run, or of a folder within it, that its manifest lists, relative to the run."""
+    run = folder if within is None else within
+    names = (file.relative_to(run) for file in sorted(folder.rglob("*")) if file.is_file())
+    return [name.as_posix() for name in names if not _is_passing(name)]
+
+
+def describe_file(file: Path) -> Facts:
+    """Return what the manifest says of a file."""
+    return {"bytes": file.stat().st_size, "sha256": file_hash(file)}
 
 
 def digest(inputs: Mapping[str, object]) -> str:

@@ -38,7 +38,7 @@ def main(folder: Path, system: str, budget_s: float, seed: int, n_threads: int, 
     facts |= {"wall_s": perf_counter() - begun, "cpu_s": _cpu_s() - cpu_begun}
     out.parent.mkdir(parents=True, exist_ok=True)
     if prob is not None:
-        np.save(out.with_name(f"{out.name}.npy"), prob)
+        np.save(out.with_name(f"{out.name}.npy"), prob, allow_pickle=False)
     write_facts(facts, out)
 
 

@@ -77,7 +77,7 @@ def write_task(task: Task, folder: Path) -> None:
     """Write a task; task.json comes last, so its presence means that the rest is there."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in _ARRAYS:
-        np.save(folder / f"{name}.npy", getattr(task, name))
+        np.save(folder / f"{name}.npy", getattr(task, name), allow_pickle=False)
     n_train, n_features = task.X_train.shape
     facts = {
         "name": task.name,

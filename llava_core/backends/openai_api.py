@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from llava_core.backends.chat import BackendError, Message, Reply, Request
 from llava_core.errors import InputError
+from llava_core.keys import tells_secret, without_secrets
 
 if TYPE_CHECKING:
     from openai import APIStatusError
@@ -66,9 +67,10 @@ class OpenAIBackend:
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InputError(
-                f"got {address!r}, allowed is an address such as http://localhost:8000/v1", field="endpoint"
+                f"got {without_secrets(address)!r}, allowed is an address such as http://localhost:8000/v1",
+                field="endpoint",
             )
-        if parts.username is not None:
+        if parts.username is not None or tells_secret(address):
             raise InputError(f"got a user or key in the address; keys are read from {KEY}", field="endpoint")
         key = os.environ.get(KEY)
         if not key and address.startswith(OPENAI):
@@ -188,7 +190,7 @@ class _NoCompletion(Exception):
 
 
 def _words(error: "APIStatusError") -> str:
-    """Return the server's own words, in one line."""
+    """Return the server's own words, in one line, without the key should it repeat it."""
     body = error.body
     said = body.get("message") if isinstance(body, dict) else body
-    return " ".join(str(said or error.message).split())[:300]
+    return without_secrets(" ".join(str(said or error.message).split()))[:300]

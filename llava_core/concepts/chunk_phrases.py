@@ -37,6 +37,7 @@ class ChunkPhrases:
         with draft.open("wb") as file:
             np.savez(
                 file,
+                allow_pickle=False,
                 phrases=np.frombuffer(_SEPARATOR.join(self.phrases).encode(), dtype=np.uint8),
                 codes=self.codes,
                 n_phrases=self.n_phrases,

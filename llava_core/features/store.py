@@ -82,7 +82,7 @@ def write_store(
         (partial / BLOCKS_FOLDER).mkdir()
         rows[list(COLUMNS)].to_parquet(partial / ROWS_FILE)
         for name, block in blocks.items():
-            np.save(partial / BLOCKS_FOLDER / f"{name}.npy", block.array)
+            np.save(partial / BLOCKS_FOLDER / f"{name}.npy", block.array, allow_pickle=False)
         files = {
             file.relative_to(partial).as_posix(): _sha256(file)
             for file in sorted(partial.rglob("*"))

@@ -7,24 +7,21 @@
 | skill_llm | last layer, mean over the options' last tokens | which kind of question; its words tell too |
 | answer_llm | last layer at the option's last token | is the option right; the likeliest one counts |
 
-Logistic regression on standardised vectors, fitted on questions that the language model was not trained on,
-scored on the image questions of the test part; the two share no family. An answer that ties has its credit
-shared. Left out: the controls of `studies.probing` (selectivity, matched rank), and a choice of the penalty.
+The linear probe of `studies.probing`, its penalty chosen on inner folds by family, fitted on questions that
+the language model was not trained on, scored on the image questions of the test part; they share no family.
+Each with the floor of shuffled labels, and its selectivity on a random split of the training questions.
+Left out: other families of probes and code lengths, which `embedding_probe` has.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from llava_core.data.example import Example
-from studies.predictions import shares
-
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
+from studies.catalog.probing.cells import selectivity_split
+from studies.probing import ChoiceTask, ClassTask, Stage, Task, control_task, read_out, shuffled_task
 
 PROBES: Mapping[str, str] = {
     "skill_image": "skill, image tokens",
@@ -32,15 +29,15 @@ PROBES: Mapping[str, str] = {
     "skill_llm": "skill, LLM",
     "answer_llm": "answer, LLM",
 }
-PENALTY = 0.1
-"""Inverse strength of the squared penalty on standardised vectors."""
-MOST_ITERATIONS = 300
+READINGS = ("credit", "floor", "real", "control")
+"""Of each probe: credit on the test questions, the same of a probe that learned shuffled labels; on
+`selectivity_questions`, credit with real labels and with random ones by family."""
 
 
 def probe_credits(
-    vectors: Mapping[str, NDArray[np.float32]], asked: Sequence[Example], *, n_train: int
-) -> dict[str, NDArray[np.float64]]:
-    """Return the credit of each probe on each test question.
+    vectors: Mapping[str, NDArray[np.float32]], asked: Sequence[Example], *, n_train: int, seed: int
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Return the credits of each probe.
 
     Parameters
     ----------
@@ -50,39 +47,54 @@ def probe_credits(
         Image questions: those to fit on, then those to score.
     n_train : int
         How many there are to fit on.
+    seed : int
+        Of folds, shuffled labels and random labels.
 
     Returns
     -------
     dict
-        Key of `PROBES` to (n_questions - n_train,) credit in [0, 1].
+        Key of `PROBES` to the arrays of `READINGS`: (n_questions - n_train,) twice, then
+        (n_selectivity_questions,) twice, credit in [0, 1].
     """
     sizes = np.array([len(example.options) for example in asked])
     question = np.repeat(np.arange(len(asked)), sizes)
-    options = [option for example in asked for option in example.options]
-    is_right = np.concatenate([np.arange(n) == e.answer for n, e in zip(sizes, asked, strict=True)])
-    answers = np.array([example.options[_answer(example)] for example in asked])
-    skills = np.array([example.skill for example in asked])
-    image, hidden = vectors["image_tokens"], vectors["llm_hidden"]
-    pooled = np.stack([np.bincount(question, weights=column) / sizes for column in hidden.T], 1)
-    seen, option_seen = np.arange(len(asked)) < n_train, question < n_train
+    answer = ChoiceTask(
+        question=question,
+        option=np.array([option for example in asked for option in example.options]),
+        is_right=np.concatenate([np.arange(n) == e.answer for n, e in zip(sizes, asked, strict=True)]),
+    )
+    skill = ClassTask(labels=np.array([example.skill for example in asked]))
+    image = Stage(name="image_tokens", level="example", vectors=vectors["image_tokens"])
+    llm = Stage(name="llm_hidden", level="option", vectors=vectors["llm_hidden"], question=question)
+    groups = np.array([example.group for example in asked])
+    stages, tasks = {"image": image, "llm": llm}, {"skill": skill, "answer": answer}
 
-    def skill(of: NDArray[np.float64] | NDArray[np.float32]) -> NDArray[np.float64]:
-        probe = _fitted(of[seen], skills[seen])
-        return np.asarray(probe.predict(of[~seen]) == skills[~seen], dtype=np.float64)
+    def readings(stage: Stage, task: Task) -> dict[str, NDArray[np.float64]]:
+        train, test = np.arange(n_train), np.arange(n_train, len(asked))
+        inside, outside = selectivity_split(train, seed=seed)
+        chosen = None
+        found = {}
+        for reading, labels, known, judged in (
+            ("credit", task, train, test),
+            ("floor", shuffled_task(task, train, seed=seed), train, test),
+            ("real", task, inside, outside),
+            ("control", control_task(task, groups, seed=seed), inside, outside),
+        ):
+            read = read_out(
+                "linear", stage, labels, groups=groups, train=known, test=judged, seed=seed, settings=chosen
+            )
+            chosen, found[reading] = read.chosen, read.credit
+        return found
 
-    words = _fitted(image[seen], answers[seen])
-    column = pd.Index(words.classes_).get_indexer(pd.Index(options))[~option_seen]
-    likely = words.predict_proba(image[~seen])[question[~option_seen] - n_train, column]
-    likely = np.where(column < 0, 0.0, likely)  # a word that never was an answer
-    right = _fitted(hidden[option_seen], is_right[option_seen])
     return {
-        "skill_image": skill(image),
-        "answer_image": _credit(likely, question[~option_seen], is_right[~option_seen]),
-        "skill_llm": skill(pooled),
-        "answer_llm": _credit(
-            right.predict_proba(hidden[~option_seen])[:, 1], question[~option_seen], is_right[~option_seen]
-        ),
+        name: readings(stages[place], tasks[target])
+        for name, (target, place) in ((name, name.split("_")) for name in PROBES)
     }
+
+
+def selectivity_questions(train: Sequence[Example], *, seed: int) -> list[Example]:
+    """Return those of the training questions that selectivity is taken on."""
+    return [train[item] for item in selectivity_split(np.arange(len(train)), seed=seed)[1]]
 
 
 def probe_chance(asked: Sequence[Example], *, n_train: int) -> dict[str, float]:
@@ -92,29 +104,3 @@ def probe_chance(asked: Sequence[Example], *, n_train: int) -> dict[str, float]:
     skill = float(np.mean([example.skill == commonest for example in test]))
     option = float(np.mean([1 / len(example.options) for example in test]))
     return {name: skill if name.startswith("skill") else option for name in PROBES}
-
-
-def _credit(
-    prob: NDArray[np.float64], question: NDArray[np.int64], is_right: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    credit = np.bincount(question, weights=shares(prob, question) * is_right)
-    return np.asarray(credit[question.min() :], dtype=np.float64)
-
-
-def _fitted(vectors: NDArray[np.float64] | NDArray[np.float32], labels: NDArray[np.generic]) -> "Pipeline":
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=MOST_ITERATIONS))
-    with warnings.catch_warnings():
-        # At this penalty the last iterations change no prediction that a table could show.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # of few questions
-        return probe.fit(vectors, labels)
-
-
-def _answer(example: Example) -> int:
-    assert example.answer is not None, "the study scores labelled questions only"
-    return example.answer

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from llava_core.data.example import Dataset, Example
 from studies import stats
-from studies.catalog.ablation_probes import PROBES
+from studies.catalog.ablation_probes import PROBES, selectivity_questions
 from studies.catalog.protocol import Protocol
 from studies.spec.ablation import REFERENCE, VARIANTS, AblationSpec
 
@@ -57,6 +57,8 @@ def build_summary(
     shown = [index for index, example in enumerate(headline) if example.has_image]
     families = [example.group for example in headline]
     image_families = [families[index] for index in shown]
+    learned = [example for example in protocol.train if example.has_image]
+    selected = [example.group for example in selectivity_questions(learned, seed=spec.seed)]
     draws: dict[str, Any] = {"level": spec.level, "n_boot": spec.n_boot, "seed": spec.seed}
     base = found[REFERENCE]
 
@@ -103,12 +105,16 @@ def build_summary(
                 "label": VARIANTS[name].label,
                 "cells": {
                     probe: {
-                        "score": mean(credit, image_families, stats.accuracy_estimate),
+                        "score": mean(read["credit"], image_families, stats.accuracy_estimate),
                         "difference": None
                         if name == REFERENCE
-                        else mean(credit - base.probes[probe], image_families, stats.mean_estimate),
+                        else mean(
+                            read["credit"] - base.probes[probe]["credit"], image_families, stats.mean_estimate
+                        ),
+                        "floor": mean(read["floor"], image_families, stats.accuracy_estimate),
+                        "selectivity": mean(read["real"] - read["control"], selected, stats.mean_estimate),
                     }
-                    for probe, credit in result.probes.items()
+                    for probe, read in result.probes.items()
                 },
             }
         )

@@ -24,6 +24,7 @@ from studies.catalog.scoring import question_scores
 from studies.predictions import read_predictions
 from studies.report.format import number, percent, points, points_interval
 from studies.rundir import SPEC_FILE
+from studies.verified import checked
 
 SCHEMA_VERSION = 1
 Tick = Callable[[int, int], None]
@@ -136,11 +137,13 @@ def _read_run(path: Path, name: str) -> FinishedRun:
     summary = read_summary(path)
     if not summary.get("methods") or not summary.get("data"):
         raise InputError(f"holds a run of {summary.get('study')}, which scores no methods", path=path)
-    spec = path / SPEC_FILE
+    spec = checked(path, SPEC_FILE, PREDICTIONS_FILE)
+    if (path / QUESTIONS_FILE).is_file():
+        checked(path, QUESTIONS_FILE)
     return FinishedRun(
         name=name,
         summary=summary,
-        spec=json.loads(spec.read_text(encoding="utf-8")) if spec.is_file() else {},
+        spec=json.loads(spec.read_text(encoding="utf-8")),
         predictions=read_predictions(path / PREDICTIONS_FILE),
         questions=read_questions(path / QUESTIONS_FILE),
     )

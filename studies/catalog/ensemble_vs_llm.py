@@ -42,6 +42,7 @@ from studies.pipeline import (
     check_recipe,
     load_data,
     score_variants,
+    uses_gpu,
 )
 from studies.progress import Progress
 from studies.rundir import MANIFEST_FILE, RunDir
@@ -71,6 +72,7 @@ def run(spec: EnsembleSpec, run_dir: RunDir, progress: Progress, command: str) -
     if run_dir.finished and _same_data(spec, run_dir, progress):
         progress.note("the run is finished; nothing is redone")
         return run_dir.path / REPORT_FILE
+    run_dir.reopen()
     check_backends(spec)
     started, begun = datetime.now(UTC), perf_counter()
     # Members bring their own threads; BLAS threads under them cost ten times what they save here.
@@ -129,7 +131,9 @@ def run(spec: EnsembleSpec, run_dir: RunDir, progress: Progress, command: str) -
             provenance={
                 "command": command,
                 "seed": spec.seed,
-                "reproducible": spec.tune_timeout_s is None and spec.storage is None,
+                **provenance.reproducibility(
+                    [*spec.not_reproducible, *([provenance.LLAVA_ON_GPU] if source.on_gpu else [])]
+                ),
                 "preset": spec.preset,
                 "versions": provenance.versions(),
                 "machine": provenance.machine(),
@@ -162,6 +166,8 @@ class _Source:
     llava: Checkpoints | None
     store: FeatureStore | None
     checks: list[audit.Check]
+    on_gpu: bool
+    """Whether LLaVA worked on one in this run."""
 
     @property
     def gaps(self) -> list[dict[str, Any]]:
@@ -195,6 +201,7 @@ def _bring(spec: EnsembleSpec, run_dir: RunDir, progress: Progress) -> _Source:
         llava=llava,
         store=store,
         checks=checks,
+        on_gpu=llava is not None and uses_gpu(spec),
     )
 
 

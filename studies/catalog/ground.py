@@ -222,8 +222,8 @@ def _encode(
         scored = encoder.transform(scored_frame)
         seconds = perf_counter() - begun
         path.mkdir(parents=True, exist_ok=True)
-        np.save(path / "fitted.npy", fitted)
-        np.save(path / "scored.npy", scored)
+        np.save(path / "fitted.npy", fitted, allow_pickle=False)
+        np.save(path / "scored.npy", scored, allow_pickle=False)
         keep(encoder)
         return {"seconds": seconds, "feature_blocks": list(encoder.feature_blocks_)}
 

@@ -202,7 +202,7 @@ def predict_out_of_fold(
             predict=oof_store(ground).predict_fold,
         )
         file.parent.mkdir(exist_ok=True)
-        np.save(file, found.prob)
+        np.save(file, found.prob, allow_pickle=False)
         return {"seconds": found.fit_s}
 
     facts = ground.step(

@@ -12,13 +12,16 @@ from llava_core.errors import InputError
 from studies.catalog.questions import write_questions
 from studies.files import write_json
 from studies.predictions import write_predictions
-from studies.rundir import MANIFEST_FILE, SPEC_FILE, RunDir
+from studies.rundir import RunDir
+from studies.verified import checked, is_finished, list_anew
 
 PREDICTIONS_FILE = "predictions.parquet"
 QUESTIONS_FILE = "questions.parquet"
 SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.html"
 OPTUNA_FILE = "optuna.html"
+PAGES = ("report.*", "optuna.*", "tables/*")
+"""Files that are rendered from the others, and may be again."""
 SCHEMA_VERSION = 1
 
 
@@ -45,14 +48,9 @@ def read_summary(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the folder holds no finished run.
+        If the folder holds no finished run, or the summary was changed after it.
     """
-    file = Path(path) / SUMMARY_FILE
-    if not file.is_file():
-        what = (
-            "an unfinished run; finish it with --resume" if (Path(path) / SPEC_FILE).is_file() else "no run"
-        )
-        raise InputError(f"holds {what}", path=Path(path))
+    file = checked(Path(path), SUMMARY_FILE)
     try:
         summary: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         version = summary["schema_version"]
@@ -66,11 +64,11 @@ def read_summary(path: Path) -> dict[str, Any]:
 def render(path: Path) -> Path:
     """Render the pages of a finished run again from its summary and journals; return the report's path.
 
-    The manifest keeps describing the run: the new pages replace the old ones in it.
+    In the manifest the new pages replace the old ones.
     """
     summary = read_summary(path)
     report = _render(path, summary)
-    _refresh_manifest(path)
+    list_anew(path, written=PAGES)
     return report
 
 
@@ -86,12 +84,12 @@ def write_tuning_report(path: Path, out: Path | None = None) -> tuple[Path, list
     """
     from studies.catalog.tuning_report import report_on_run
 
-    finished = (path / SUMMARY_FILE).is_file()
+    finished = is_finished(path)
     summary = read_summary(path) if finished else None
     page = out or path / OPTUNA_FILE
     views = report_on_run(path, page, summary=summary, title=_tuning_title(summary))
     if finished:
-        _refresh_manifest(path)
+        list_anew(path, written=PAGES)
     return page, views
 
 
@@ -134,12 +132,3 @@ _RENDERERS: Mapping[str, Callable[[Path, Mapping[str, Any]], Path]] = {
 
 def _tuning_title(summary: Mapping[str, Any] | None) -> str:
     return f"Tuning: {summary['title']}" if summary else "Tuning, so far"
-
-
-def _refresh_manifest(path: Path) -> None:
-    """Let the manifest of a finished run name the files as they are now; it keeps describing the run."""
-    manifest = path / MANIFEST_FILE
-    if manifest.is_file():
-        facts = json.loads(manifest.read_text(encoding="utf-8"))
-        del facts["files"], facts["schema_version"]
-        RunDir(path=path).finish(facts)

@@ -13,7 +13,7 @@ from llava_core.evaluation.answers import PublishedAnswers, read_answers
 from llava_core.features.store import FeatureStore
 from studies.catalog.ground import MEMBERS_BLOCK
 from studies.catalog.outputs import read_summary
-from studies.catalog.saved import SavedMethod, read_method
+from studies.catalog.saved import ENCODER, MODELS, SavedMethod, read_method, saved_methods
 from studies.catalog.stacks import with_likelihoods
 from studies.design import OptionTable, option_table
 from studies.pipeline import extract_with, load_file, run_checkpoints
@@ -22,6 +22,7 @@ from studies.progress import Progress
 from studies.rundir import SPEC_FILE
 from studies.spec.base import from_json
 from studies.spec.ensemble import EnsembleSpec
+from studies.verified import checked, checked_folder
 
 
 def predict_with(
@@ -56,18 +57,18 @@ def predict_with(
     Raises
     ------
     InputError
-        If the run, the method, or something the method needs is missing.
+        If the run, the method, or something the method needs is missing, or was changed after the run.
     """
     summary = read_summary(run_path)
     name = method or summary["choice"]["method"]
-    saved = read_method(run_path, name)
+    saved = _read_checked(run_path, name)
     dataset = load_file(data, progress)
     needs = saved.needs
     answers = _needed_answers(needs.answers, [read_answers(path, dataset) for path in llm_answers])
     examples = dataset.examples
     if not needs.captions:
         examples = tuple(replace(example, caption=None) for example in examples)
-    members = {member: read_method(run_path, member) for member in needs.members}
+    members = {member: _read_checked(run_path, member) for member in needs.members}
     store = None
     origins = {fitted.needs.store for fitted in (saved, *members.values())} - {None}
     if origins:
@@ -105,6 +106,14 @@ def predict_with(
     return write_predictions(frame, out)
 
 
+def _read_checked(run_path: Path, name: str) -> SavedMethod:
+    if name in saved_methods(run_path):
+        checked_folder(run_path, f"{MODELS}/{name}")
+        if (run_path / MODELS / ENCODER).is_dir():
+            checked_folder(run_path, f"{MODELS}/{ENCODER}")
+    return read_method(run_path, name)
+
+
 def _predict(saved: SavedMethod, table: OptionTable, *, name: str, data: Path) -> NDArray[np.float64]:
     try:
         return saved.predict(table.frame, table.questions)
@@ -130,9 +139,8 @@ def _features(
     """Return the features of the questions: the given store, or one extracted beside the output."""
     if features is not None:
         return FeatureStore.open(features, data_fingerprint=dataset.fingerprint)
-    spec = from_json(
-        EnsembleSpec, (run_path / SPEC_FILE).read_text(encoding="utf-8"), path=run_path / SPEC_FILE
-    )
+    spec_file = checked(run_path, SPEC_FILE)
+    spec = from_json(EnsembleSpec, spec_file.read_text(encoding="utf-8"), path=spec_file)
     checkpoints = run_checkpoints(spec, run_path)
     if checkpoints is None:
         raise InputError(

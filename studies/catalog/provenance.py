@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +16,7 @@ PACKAGES = (
     "lightgbm", "optuna", "torch", "transformers",
 )  # fmt: skip
 SAMPLE_EVERY_S = 0.25
+LLAVA_ON_GPU = "LLaVA ran on a GPU"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -52,6 +53,11 @@ def watch_memory() -> Iterator[Peak]:
     finally:
         stop.set()
         thread.join()
+
+
+def reproducibility(why_not: Sequence[str]) -> dict[str, Any]:
+    """Return whether the same command gives the same results on this machine, and why it may not."""
+    return {"reproducible": False, "not_reproducible": list(why_not)} if why_not else {"reproducible": True}
 
 
 def versions() -> dict[str, str]:

@@ -12,11 +12,12 @@ from time import sleep
 from ensembles.search import open_storage
 from ensembles.workers import join, load_search
 from llava_core.errors import InputError
+from llava_core.keys import tells_secret
 from studies.files import remove, write_text
 from studies.progress import Progress
 from studies.rundir import MANIFEST_FILE, SPEC_FILE
 from studies.spec.base import from_json
-from studies.spec.ensemble import JOURNAL, EnsembleSpec
+from studies.spec.ensemble import JOURNAL, PASSWORD_IN_URL, EnsembleSpec
 
 SEARCHES, DONE = "tuning", "done"
 WAIT_S = 0.5
@@ -30,16 +31,11 @@ def check_storage(url: str) -> None:
     InputError
         If it cannot be opened, or its driver is not installed.
     """
-    from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
+    if tells_secret(url):
+        raise InputError(PASSWORD_IN_URL, field="storage")
     try:
-        if make_url(url).password is not None:
-            raise InputError(
-                "got a URL with a password, which would stand in the run folder; allowed is one without: "
-                "PostgreSQL reads it from PGPASSWORD or ~/.pgpass",
-                field="storage",
-            )
         open_storage(url)
     except ModuleNotFoundError as error:
         raise InputError(

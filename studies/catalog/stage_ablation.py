@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from llava_core.data.example import Dataset, Example
 from llava_core.errors import InputError
 from studies.catalog import audit, provenance
-from studies.catalog.ablation_probes import PROBES, probe_chance, probe_credits
+from studies.catalog.ablation_probes import PROBES, READINGS, probe_chance, probe_credits
 from studies.catalog.ablation_summary import build_summary
 from studies.catalog.outputs import REPORT_FILE, write_outputs
 from studies.catalog.protocol import Protocol, choose_protocol
 from studies.catalog.scoring import question_scores
-from studies.files import write_parquet
-from studies.pipeline import check_recipe, load_data
+from studies.files import write_npz
+from studies.pipeline import check_recipe, load_data, uses_gpu
 from studies.predictions import build_predictions
 from studies.progress import Progress
 from studies.rundir import Facts, RunDir
@@ -40,8 +40,8 @@ class Found:
 
     credit: NDArray[np.float64]
     """(n_questions, n_seeds) on the headline questions."""
-    probes: Mapping[str, NDArray[np.float64]]
-    """Probe to (n_image_questions, n_seeds) credit."""
+    probes: Mapping[str, Mapping[str, NDArray[np.float64]]]
+    """Probe to each of its readings (`ablation_probes.READINGS`), (n_questions, n_seeds) credit."""
     training: Sequence[Facts]
     """By seed."""
 
@@ -64,6 +64,7 @@ def run(spec: AblationSpec, run_dir: RunDir, progress: Progress, command: str) -
     """
     if run_dir.finished:
         return run_dir.path / REPORT_FILE
+    run_dir.reopen()
     started, begun = datetime.now(UTC), perf_counter()
     check_recipe(spec)
     dataset = load_data(spec, run_dir, progress)
@@ -91,6 +92,7 @@ def run(spec: AblationSpec, run_dir: RunDir, progress: Progress, command: str) -
             provenance={
                 "command": command,
                 "seed": spec.seed,
+                **provenance.reproducibility([provenance.LLAVA_ON_GPU] if uses_gpu(spec) else []),
                 "preset": spec.preset,
                 "versions": provenance.versions(),
                 "machine": provenance.machine(),
@@ -132,11 +134,14 @@ def _variant(
         table = table[table["example_id"].isin(set(ids))]
         tables.append(table)
         credit.append(question_scores(table, ids).credit)
-        probes.append(_probe(run_dir, name, seed, vectors, asked[:n_probed], n_train, progress))
+        probes.append(_probe(spec, run_dir, name, seed, vectors, asked[:n_probed], n_train, progress))
     return (
         Found(
             credit=np.stack(credit, 1),
-            probes={probe: np.stack([each[probe] for each in probes], 1) for probe in PROBES},
+            probes={
+                probe: {name: np.stack([each[f"{probe}.{name}"] for each in probes], 1) for name in READINGS}
+                for probe in PROBES
+            },
             training=training,
         ),
         pd.concat(tables, ignore_index=True),
@@ -144,6 +149,7 @@ def _variant(
 
 
 def _probe(
+    spec: AblationSpec,
     run_dir: RunDir,
     name: str,
     seed: int,
@@ -152,22 +158,31 @@ def _probe(
     n_train: int,
     progress: Progress,
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the credits of the probes, fitted once."""
-    file = f"variants/{name}/{seed}/probes.parquet"
+    """Return the credits of the probes as ``PROBE.READING``, fitted once."""
+    file = f"variants/{name}/{seed}/probes.npz"
     n_options = sum(len(example.options) for example in asked)
 
     def probe() -> None:
-        progress.stage(f"{name}: probes")
+        progress.stage(f"{name}, seed {seed}: probes")
         used = {
             "image_tokens": vectors["image_tokens"][: len(asked)],
             "llm_hidden": vectors["llm_hidden"][:n_options],
         }
-        write_parquet(run_dir.path / file, pd.DataFrame(probe_credits(used, asked, n_train=n_train)))
+        found = probe_credits(used, asked, n_train=n_train, seed=spec.seed)
+        write_npz(
+            run_dir.path / file,
+            {f"{key}.{reading}": found[key][reading] for key in PROBES for reading in READINGS},
+        )
 
     answered = (run_dir.path / "steps" / f"answer.{name}.{seed}.json").read_text(encoding="utf-8")
-    run_dir.step(f"probe.{name}.{seed}", inputs={"answers": answered}, outputs=[file], do=probe)
-    credits = pd.read_parquet(run_dir.path / file)
-    return {probe: credits[probe].to_numpy() for probe in PROBES}
+    run_dir.step(
+        f"probe.{name}.{seed}",
+        inputs={"answers": answered, "seed": spec.seed, "readings": READINGS},
+        outputs=[file],
+        do=probe,
+    )
+    with np.load(run_dir.path / file) as kept:
+        return {key: kept[key] for key in kept.files}
 
 
 def _probed(protocol: Protocol) -> list[Example]:

@@ -14,9 +14,11 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ensembles.registry import MEMBERS
 from llava_core.errors import InputError
+from llava_core.keys import without_secrets
 from studies.catalog.backends import check_backends, fitting_on
 from studies.catalog.compared import (
     compare_members,
+    comparison_of,
     ended_trials,
     journal_of,
     random_journal_of,
@@ -33,8 +35,11 @@ from studies.report.optuna_view import TunedStudy
 from studies.rundir import SPEC_FILE, RunDir, open_run
 from studies.spec.base import from_json
 from studies.spec.ensemble import EnsembleSpec
+from studies.verified import checked, is_finished, list_anew, read_manifest, unlist
 
 Facts = Mapping[str, Any]
+WRITTEN = ("optuna/*.random.journal", "optuna/*.compared.json", "steps/random.*", "steps/compare.*")
+"""Files of a run that a random search and the comparisons after it write."""
 
 
 def tuned_members(run_path: Path) -> list[str]:
@@ -68,7 +73,13 @@ def report_on_run(
     summary : mapping, optional
         Of a finished run: it has the outer scores, and the command to resume.
     title : str
+
+    Raises
+    ------
+    InputError
+        If a journal or comparison of a finished run was changed after it.
     """
+    _check_files(run_path)
     return write_optuna_report(
         [one for name in tuned_members(run_path) for one in _of_member(run_path, name, summary)],
         out,
@@ -79,7 +90,7 @@ def report_on_run(
 
 def report_on_studies(source: Path | str, out: Path) -> list[dict[str, Any]]:
     """Write the page about the studies of a journal, an SQLite file or a database's URL."""
-    shown = source.name if isinstance(source, Path) else _without_password(source)
+    shown = source.name if isinstance(source, Path) else without_secrets(source)
     return write_optuna_report(studies_of(source), out, title=f"Tuning: {shown}", source=shown)
 
 
@@ -91,9 +102,11 @@ def compare_at_random(run_path: Path, progress: Progress) -> None:
     Raises
     ------
     InputError
-        If the run tuned nothing, another process works in it, or its data or features are not there any more.
+        If the run tuned nothing, another process works in it, its data or features are not there any more, or
+        a file of a finished run was changed after it.
     """
     spec_file, members = run_path / SPEC_FILE, tuned_members(run_path)
+    _check_files(run_path)
     text = spec_file.read_text(encoding="utf-8")
     spec = from_json(EnsembleSpec, text, path=spec_file)
     check_backends(spec)
@@ -114,8 +127,21 @@ def compare_at_random(run_path: Path, progress: Progress) -> None:
             return encode_ground_folds(ground, ground.folds)
 
         blocks = blocks_without_llava(ground)
+        finished = is_finished(run_path)
+        if finished:
+            unlist(run_path, WRITTEN)
         search_at_random(ground, members, folds, progress, blocks=blocks)
         compare_members(ground, members, folds, progress, blocks=blocks)
+        if finished:
+            list_anew(run_path, written=WRITTEN, added=("oof/*",))
+
+
+def _check_files(run_path: Path) -> None:
+    """Check what the report on a finished run reads; a comparison is not listed while it is made anew."""
+    if is_finished(run_path):
+        listed, members = read_manifest(run_path)["files"], tuned_members(run_path)
+        comparisons = [comparison_of(name) for name in members if comparison_of(name) in listed]
+        checked(run_path, SPEC_FILE, *map(journal_of, members), *comparisons)
 
 
 def _of_member(run_path: Path, name: str, summary: Facts | None) -> Sequence[TunedStudy]:
@@ -162,13 +188,3 @@ def _resume(summary: Facts | None, run_path: Path) -> str:
     if command is None:
         return f"studies run ... --out {join([str(run_path)])} --resume, with the settings of spec.json"
     return command if "--resume" in command.split() else f"{command} --resume"
-
-
-def _without_password(url: str) -> str:
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError as error:
-        raise InputError(f"got {url!r}, which is no URL of a database: {error}") from None

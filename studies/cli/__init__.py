@@ -7,10 +7,10 @@ Reads options, opens the run folder, shows progress; everything else is done by 
 import os
 
 # The order of the imports is the order of the commands in the help.
-from studies.cli import study, probe, models, report, data  # isort: skip
+from studies.cli import study, probe, models, report, verify, data  # isort: skip
 from studies.cli.terminal import app
 
-__all__ = ["app", "data", "main", "models", "probe", "report", "study"]
+__all__ = ["app", "data", "main", "models", "probe", "report", "study", "verify"]
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from llava_core.errors import InputError, told_in_one_line
+from llava_core.keys import without_secrets
 
 WIDTH = 80
 
@@ -19,6 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
 )
 
@@ -32,8 +34,8 @@ def open_console(*, stderr: bool = False) -> Console:
 
 
 def typed_command() -> str:
-    """Return the command line as it was typed, for the report."""
-    return shlex.join(["studies", *sys.argv[1:]])
+    """Return the command line as it was typed, for the report, keys and passwords hidden."""
+    return without_secrets(shlex.join(["studies", *sys.argv[1:]]))
 
 
 @contextmanager

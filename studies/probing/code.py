@@ -55,8 +55,8 @@ class OnlineCode:
 
     @property
     def compression(self) -> float:
-        """How many times shorter than the uniform code."""
-        return self.uniform_bits / self.total_bits
+        """How many times shorter than the uniform code; 1 where there is one class and nothing to send."""
+        return self.uniform_bits / self.total_bits if self.total_bits > 0 else 1.0
 
 
 def online_code(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from studies.probing.tasks import ChoiceTask, ClassTask, Items, Task
+from studies.stats import donor_rows
 
 
 def control_task(task: Task, groups: ArrayLike, *, seed: int) -> Task:
@@ -36,13 +37,16 @@ def control_task(task: Task, groups: ArrayLike, *, seed: int) -> Task:
     n_families = int(families.max()) + 1
     if isinstance(task, ClassTask):
         return ClassTask(labels=rng.choice(np.sort(task.labels), n_families, replace=False)[families])
-    return _with_right(task, rng.random(n_families)[families], np.arange(task.n_items))
+    return _with_right(task, rng.random(n_families)[families])
 
 
 def shuffled_task(task: Task, items: Items, *, seed: int) -> Task:
     """Return the task with the labels of some items shuffled, the floor of a probe that learns from them.
 
-    Labels of a class task are permuted among these items; of a choice task any option may be the right one.
+    Labels of a class task are permuted among these items. Items of a choice task exchange their options,
+    texts and right one together, with items of as many options: a right one drawn among an item's own options
+    would still tell a probe of the item's vector which words belong to it. Where vectors are few and alike,
+    one shuffle lies widely about chance.
 
     Parameters
     ----------
@@ -56,15 +60,17 @@ def shuffled_task(task: Task, items: Items, *, seed: int) -> Task:
         labels = task.labels.copy()
         labels[items] = labels[rng.permutation(items)]
         return ClassTask(labels=labels)
-    return _with_right(task, rng.random(task.n_items), items)
+    is_shuffled = np.isin(task.question, items)
+    donor = donor_rows(task.question, rng, part=is_shuffled)
+    rows = np.where(is_shuffled, donor, np.arange(len(donor)))
+    return replace(task, option=task.option[rows], is_right=task.is_right[rows])
 
 
-def _with_right(task: ChoiceTask, drawn: NDArray[np.float64], items: Items) -> ChoiceTask:
-    """Return the task with the right option of some items drawn, from numbers in [0, 1) per item."""
+def _with_right(task: ChoiceTask, drawn: NDArray[np.float64]) -> ChoiceTask:
+    """Return the task with the right option of each item drawn, from numbers in [0, 1) per item."""
     order = np.lexsort((task.option, task.question))
     sizes = np.bincount(task.question)
     starts = np.cumsum(sizes) - sizes
-    right = order[starts + (drawn * sizes).astype(np.int64)]
-    is_right = np.where(np.isin(task.question, items), False, task.is_right)
-    is_right[right[items]] = True
+    is_right = np.zeros(len(task.question), dtype=np.bool_)
+    is_right[order[starts + (drawn * sizes).astype(np.int64)]] = True
     return replace(task, is_right=is_right)

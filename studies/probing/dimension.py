@@ -7,7 +7,8 @@ largest tenth of the ratios is known to be at least as large as the others, and 
 Vectors that are equal are one point: repeated items say nothing of the surface, and a distance of zero has
 no ratio. Near copies are points of their own, so where a family's items are nearly alike, the figure is the
 dimension within families. The interval takes the points as independent; neighbours share distances, so it is
-a little too narrow. Above about 10 dimensions a few thousand points are too few, and the figure is too small.
+too narrow: on 800 points of tori of 1 to 3 dimensions, a nominal 95 percent held 89 to 94 times in 100. Many
+dimensions need more points than there are: of 2,000 in a cube of 8 the figure is about 7, of 12 about 10.
 
 References
 ----------

@@ -105,10 +105,8 @@ def random_eraser_moments(moments: Moments, *, rank: int, seed: int) -> Eraser:
 
 def _gathered(X: ArrayLike, labels: NDArray[Any]) -> Moments:
     vectors = np.asarray(X, dtype=np.float64)
-    if vectors.ndim != 2 or len(vectors) == 0 or len(vectors) != len(labels):
-        raise ValueError(
-            f"got {len(labels)} labels of vectors of shape {vectors.shape}, expected one of each"
-        )
+    if len(vectors) == 0 or len(vectors) != len(labels):
+        raise ValueError(f"got {len(labels)} labels of {len(vectors)} vectors, expected one of each")
     names, classes = np.unique(labels, return_inverse=True)
     moments = Moments(dim=vectors.shape[1], n_classes=len(names))
     moments.add(vectors, classes)

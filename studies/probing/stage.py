@@ -79,7 +79,9 @@ def matched_rank(stage: Stage, *, rank: int, train: Items) -> Stage:
     """
     learned = stage.take(train).vectors
     assert np.isfinite(learned).all(), f"stage {stage.name} has training items without a vector"
-    cut = PCA(min(rank, *learned.shape), random_state=0).fit(np.asarray(learned, dtype=np.float64))
+    # Of vectors that are all alike no share of the variance exists, which is not needed.
+    with np.errstate(invalid="ignore"):
+        cut = PCA(min(rank, *learned.shape), random_state=0).fit(np.asarray(learned, dtype=np.float64))
     return replace(stage, vectors=(stage.vectors - cut.mean_) @ cut.components_.T)
 
 

@@ -19,7 +19,10 @@ PROBES_FILE = "probes.csv"
 TITLES = {
     "variants": ("Variants", "Accuracy in per cent, of all and of image questions; differences in points."),
     "comparisons": ("Comparisons", "All questions, paired, with Holm's correction; differences in points."),
-    "probes": ("Probes", "Accuracy in per cent, change against the reference in points."),
+    "probes": (
+        "Probes",
+        "Scores in per cent, change against the reference and selectivity in points.",
+    ),
 }
 
 
@@ -74,22 +77,17 @@ def render_ablation_markdown(summary: Mapping[str, Any]) -> str:
             {"variant": row["name"]} | flat({key: row[key] for key in told}) for row in summary["variants"]
         ],
         "comparisons": [flat(row) for row in summary["comparisons"]],
-        "probes": [
-            {"variant": row["name"], "probe": summary["probes"]["labels"][probe]}
-            | flat({**cell, "chance": summary["probes"]["chance"][probe]})
-            for row in summary["probes"]["rows"]
-            for probe, cell in row["cells"].items()
-        ],
+        "probes": _probe_rows(summary),
     }
     found = {name: same_columns(rows) for name, rows in tables.items() if rows}
-    return write_markdown(summary, found, TITLES, labels(summary))
+    return write_markdown(summary, found, TITLES, labels(summary) | summary["probes"]["labels"])
 
 
 def write_ablation_report(summary: Mapping[str, Any], out: Path) -> Path:
     """Write the page, and beside it Markdown and both tables as CSV, unrounded; return the page's path."""
     write_page(render_ablation_markdown(summary), out.with_name(MARKDOWN_FILE))
     write_page(_variants_csv(summary), out.with_name(VARIANTS_FILE))
-    write_page(_probes_csv(summary), out.with_name(PROBES_FILE))
+    write_page(as_csv(same_columns(_probe_rows(summary))), out.with_name(PROBES_FILE))
     return write_page(render_ablation(summary), out)
 
 
@@ -117,19 +115,10 @@ def _variants_csv(summary: Mapping[str, Any]) -> str:
     return as_csv(rows)
 
 
-def _probes_csv(summary: Mapping[str, Any]) -> str:
-    rows = []
-    for row in summary["probes"]["rows"]:
-        for probe, cell in row["cells"].items():
-            difference = cell["difference"] or {}
-            rows.append(
-                {
-                    "variant": row["name"],
-                    "probe": probe,
-                    **{f"score_{part}": cell["score"][part] for part in ("value", "low", "high")},
-                    **{f"difference_{part}": difference.get(part) for part in ("value", "low", "high")},
-                    "chance": summary["probes"]["chance"][probe],
-                    "n_questions": cell["score"]["n"],
-                }
-            )
-    return as_csv(rows)
+def _probe_rows(summary: Mapping[str, Any]) -> list[Row]:
+    return [
+        {"variant": row["name"], "probe": probe}
+        | flat({**cell, "chance": summary["probes"]["chance"][probe]})
+        for row in summary["probes"]["rows"]
+        for probe, cell in row["cells"].items()
+    ]

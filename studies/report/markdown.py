@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from studies.report import format as written
+from studies.report.heads import head
 from studies.report.names import labels
 from studies.report.tables import Row, flat_tables
 
@@ -46,7 +47,7 @@ PERCENT = (
 )
 POINTS = (
     *("difference", "difference_image", "paper", "accuracy_lost", "accuracy_lost_with_image"),
-    *("error", "overconfidence", "selectivity", "above_random_map"),
+    *("error", "overconfidence", "selectivity", "above_random_map", "against_random"),
 )
 SECONDS = ("fit_s", "predict_s", "seconds", "cost")
 P_VALUES = ("mcnemar_p", "p", "p_holm")
@@ -119,7 +120,7 @@ def table_lines(rows: Sequence[Row], name_of: Mapping[str, str]) -> list[str]:
     columns = [column for column in columns if any(row[column] is not None for row in rows)]
     numeric = {c: all(row[c] is None or isinstance(row[c], int | float) for row in rows) for c in columns}
     lines = [
-        "| " + " | ".join(_text(written.sentence_case(column)) for column in columns) + " |",
+        "| " + " | ".join(_text(head(column)) for column in columns) + " |",
         "|" + "|".join("---:" if numeric[column] else "---" for column in columns) + "|",
     ]
     return lines + ["| " + " | ".join(_cell(row, c, name_of) for c in columns) + " |" for row in rows]

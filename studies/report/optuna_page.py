@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from llava_core.errors import InputError
+from llava_core.keys import without_secrets
 from studies.report.html import template_environment, write_page
 from studies.report.optuna_view import MOST_TRIALS, TunedStudy, study_view
 
@@ -100,10 +101,8 @@ def read_studies(source: Path | str) -> "list[Study]":
     place = Path(source) if "://" not in str(source) else None
     names, storage = _opened(str(source) if place is None else place)
     if not names:
-        raise InputError(
-            f"{'' if place else f'{source} '}holds no study, allowed is an Optuna journal or database",
-            path=place,
-        )
+        shown = "" if place else f"{without_secrets(str(source))} "
+        raise InputError(f"{shown}holds no study, allowed is an Optuna journal or database", path=place)
     studies = [optuna.load_study(study_name=name, storage=storage) for name in sorted(names)]
     for study in studies:
         if len(study.directions) != 1:
@@ -167,12 +166,15 @@ def _opened(source: Path | str) -> tuple[list[str], Any]:
         storage = open_storage(source)
         return optuna.get_all_study_names(storage), storage
     except ModuleNotFoundError as error:
-        raise InputError(f"{source}: the driver {error.name} is not installed") from None
+        shown = without_secrets(str(source))
+        raise InputError(f"{shown}: the driver {error.name} is not installed") from None
     except (
         ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, SQLAlchemyError
     ) as error:  # fmt: skip
-        told = f"not {kind}: {error}"
-        raise InputError(told if place else f"{source} is {told}", path=place) from error
+        told = f"not {kind}: {without_secrets(str(error))}"
+        raise InputError(
+            told if place else f"{without_secrets(str(source))} is {told}", path=place
+        ) from error
 
 
 def _is_sqlite(path: Path) -> bool:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from studies.progress import printable
 from studies.report.format import MISSING, NARROW_SPACE, number, seconds, signed
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 DIGITS = 3
 LONGEST_LABEL = 20
@@ -33,11 +35,13 @@ def tuning_table(views: Sequence[Mapping[str, Any]]) -> "Table":
     return table
 
 
-def _row(view: Mapping[str, Any]) -> list[str]:
+def _row(view: Mapping[str, Any]) -> "list[str | Text]":
+    from rich.text import Text
+
     found, bias, saved = view["comparison"] or {}, view["bias"] or {}, view["saved"]
     outer = bias.get("outer")
     return [
-        view["label"],
+        Text(printable(view["label"])),
         f"{view['n_trials']:,}",
         number(view["best"]["value"] if view["best"] else None, DIGITS),
         number(outer["value"] if outer else None, DIGITS),

@@ -101,6 +101,7 @@ def comparisons(summary: Mapping[str, Any]) -> list[View]:
     for target in summary["targets"]:
         rows = [
             {
+                **dict.fromkeys(("gains", "losses")),
                 **row,
                 "a_label": stage_of.get(row["a"], row["a"]),
                 "b_label": stage_of.get(row["b"], row["b"]),

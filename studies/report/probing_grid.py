@@ -24,7 +24,7 @@ DARKEST = 28.0
 """Share of a tint, in per cent, at which text on it is still read easily."""
 N_STYLES = 6
 """Lines that differ in colour and dashes; further probes begin again."""
-LABEL_GAP = 6.5
+LABEL_GAP = 8.0
 """Between labels at the ends of lines, in per cent of the figure's height."""
 DODGE = 0.36
 """Room that the marks of one stage take up, in steps from stage to stage."""
@@ -183,7 +183,7 @@ def _grid(
     faint: float,
     further: Further,
 ) -> list[View] | None:
-    """Rows of stages, a cell per column; tinted from ``faint`` to the highest, the best of a column marked.
+    """Rows of stages, a cell per column; tinted from ``faint`` to the highest, the best of several marked.
 
     Failed cells stay; one that has no height is None.
     """
@@ -205,7 +205,7 @@ def _grid(
             **cell,
             **further(cell),
             "tint": round(DARKEST * max(0.0, heights[key] - faint) / span, 1),
-            "is_best": heights[key] == best[key[1]],
+            "is_best": len(stages) > 1 and heights[key] == best[key[1]],
         }
 
     return [

@@ -48,7 +48,7 @@ def hard_items(summary: Mapping[str, Any], thumbnails: Mapping[str, str]) -> lis
 
 def pictured(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return id and path of the picture of every card that has one, the hardest of all targets first."""
-    cards = [told["items"] for told in (summary.get("hard") or {}).values()]
+    cards = [told["items"] for told in (summary.get("hard") or {}).values() if told]
     return [
         (item["example_id"], item["image"])
         for together in zip_longest(*cards)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from studies.report.geometry import Axis, interval_mark, spanning_axis, ticks
+from studies.report.geometry import interval_mark, spanning_axis, ticks
 from studies.report.leaderboard import View, difference_axis, excludes_zero
 from studies.report.probing_grid import DARKEST, numbered
 
@@ -50,6 +50,8 @@ def answers_erased(summary: Mapping[str, Any]) -> View | None:
                 "concept_label": target_of.get(row["concept"], row["concept"]),
                 "mark": interval_mark(row["difference"], axis),
                 "is_clear": excludes_zero(row["difference"]),
+                "against_random": row.get("against_random"),
+                "is_beyond_random": bool(row.get("against_random")) and excludes_zero(row["against_random"]),
             }
             for row in found
         ],
@@ -59,9 +61,9 @@ def answers_erased(summary: Mapping[str, Any]) -> View | None:
 
 
 def similarity(summary: Mapping[str, Any]) -> View | None:
-    """Return the matrix of stages with the tint of each cell."""
+    """Return the matrix of two stages or more with the tint of each cell."""
     told = summary.get("similarity")
-    if not told:
+    if not told or len(told["stages"]) < 2:
         return None
     known = {stage["name"]: stage for stage in numbered(summary["stages"])}
     stages = [known[name] for name in told["stages"]]
@@ -89,16 +91,23 @@ def similarity(summary: Mapping[str, Any]) -> View | None:
 def dimensions(summary: Mapping[str, Any]) -> View | None:
     """Intrinsic dimension of every stage beside the number of its columns."""
     known = {stage["name"]: stage for stage in numbered(summary["stages"])}
-    found = [row for row in summary.get("dimension") or () if row["estimate"]]
+    rows = summary.get("dimension") or ()
+    found = [row["estimate"] for row in rows if row["estimate"]]
     if not found:
         return None
-    axis: Axis = spanning_axis([0.0, *(row["estimate"]["high"] for row in found)], low=0.0)
+    axis = spanning_axis([0.0, *(estimate["high"] for estimate in found)], low=0.0)
     return {
         "rows": [
-            {**known[row["stage"]], **row, "mark": interval_mark(row["estimate"], axis)} for row in found
+            {
+                "why_not": None,
+                **known[row["stage"]],
+                **row,
+                "mark": interval_mark(row["estimate"], axis) if row["estimate"] else None,
+            }
+            for row in rows
         ],
         "ticks": ticks(axis),
-        "level": found[0]["estimate"]["level"],
+        "level": found[0]["level"],
     }
 
 

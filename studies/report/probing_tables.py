@@ -44,7 +44,7 @@ def probing_tables(summary: Summary) -> dict[str, list[Row]]:
             for point in cell["curve"]
         ],
         "comparisons": list(summary.get("comparisons") or ()),
-        **_hard(summary.get("hard") or {}),
+        **_hard({target: told for target, told in (summary.get("hard") or {}).items() if told}),
         "erasure": [
             {
                 **{key: row[key] for key in ("concept", "stage", "n_classes", "rank")},
@@ -64,7 +64,12 @@ def probing_tables(summary: Summary) -> dict[str, list[Row]]:
         "answers_erased": list(summary.get("answers_erased") or ()),
         "similarity": _similarity(summary.get("similarity")),
         "dimension": [
-            {"stage": row["stage"], "columns": row["ambient"], "dimension": row["estimate"]}
+            {
+                "stage": row["stage"],
+                "columns": row["ambient"],
+                "dimension": row["estimate"],
+                "why_not": row.get("why_not"),
+            }
             for row in summary.get("dimension") or ()
         ],
         "modality_gap": [{"measure": key, "value": value} for key, value in gap.items()] if gap else [],

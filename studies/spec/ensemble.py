@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from llava_core.errors import InputError
+from llava_core.keys import tells_secret
 from studies.spec.base import StudySpec
 
 JOURNAL = "journal"
 DEVICES = ("cpu", "cuda")
+PASSWORD_IN_URL = (
+    "got a URL with a password, which would stand in the run folder; allowed is one without: "
+    "PostgreSQL reads it from PGPASSWORD or ~/.pgpass"
+)
 ASKED = "asked"
 """In ``llm_pair``: answers that the run asks a language model for."""
 
@@ -78,6 +83,17 @@ class EnsembleSpec(StudySpec):
     llm_budget_tokens: int | None = None
     """Tokens at which a run stops asking, over all its resumptions; None for no budget."""
 
+    @property
+    def not_reproducible(self) -> tuple[str, ...]:
+        """Why the same command may come to other results, in words; empty where it does not."""
+        found = {
+            "tuning was timed": self.tune_timeout_s is not None,
+            "tuning was shared": self.storage is not None,
+            "XGBoost ran on a GPU": self.device != "cpu",
+            "a language model behind an endpoint was asked": self.llm_model is not None,
+        }
+        return tuple(why for why, is_so in found.items() if is_so)
+
     def __post_init__(self) -> None:
         """Check ranges; types are the caller's business."""
         StudySpec.__post_init__(self)  # a class with slots is made anew, which super() does not know
@@ -90,6 +106,16 @@ class EnsembleSpec(StudySpec):
             raise InputError(
                 f"got {self.storage!r}, allowed are {JOURNAL} and a URL such as postgresql://host/database",
                 field="storage",
+            )
+        if self.storage is not None and tells_secret(self.storage):
+            raise InputError(PASSWORD_IN_URL, field="storage")
+        if self.dask is not None and "@" in self.dask:
+            raise InputError("got a user or password in the address, allowed is one without", field="dask")
+        if self.llm_endpoint is not None and ("@" in self.llm_endpoint or tells_secret(self.llm_endpoint)):
+            raise InputError(
+                "got a user or key in the address, which would stand in the run folder; keys are read from "
+                "OPENAI_API_KEY",
+                field="llm_endpoint",
             )
         if self.device not in DEVICES:
             raise InputError(f"got {self.device!r}, allowed are {', '.join(DEVICES)}", field="device")

@@ -291,8 +291,8 @@ def test_neighbours_want_no_more_rows_than_there_are() -> None:
 
 def test_saved_models_predict_the_same_in_a_new_process(tmp_path: Path) -> None:
     X, y, questions, groups = make_rows(signal=1.0)
-    np.save(tmp_path / "X.npy", X)
-    np.save(tmp_path / "questions.npy", questions)
+    np.save(tmp_path / "X.npy", X, allow_pickle=False)
+    np.save(tmp_path / "questions.npy", questions, allow_pickle=False)
     members = [(name, build(name)) for name in sorted(MEMBERS)]
     stack = OptionStacking(members, n_folds=3).fit(X, y, questions=questions, groups=groups)
     save_model(stack, tmp_path / "model")

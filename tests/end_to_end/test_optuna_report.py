@@ -16,6 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from studies.catalog.dashboard import copy_studies
 from studies.progress import Silent
+from studies.verified import verify_run
 
 Studies = Callable[..., subprocess.CompletedProcess[str]]
 Finished = tuple[Path, str, str]
@@ -77,6 +78,7 @@ def test_a_random_search_has_as_many_trials_and_is_told(
     assert "not measured" not in (run / "optuna.html").read_text(encoding="utf-8")
     listed = json.loads((run / "manifest.json").read_text())["files"]
     assert {"optuna.csv", "optuna.json", "optuna/xgboost.random.journal"} <= set(listed)
+    assert verify_run(run, lambda done, total: None).is_whole
 
 
 def test_asked_again_it_fits_nothing(
@@ -113,6 +115,7 @@ def test_other_questions_than_the_run_was_tuned_on_are_refused(
     other.write_text("\n".join(questions.read_text().splitlines()[:-20]) + "\n")
     spec = json.loads((run / "spec.json").read_text())
     (run / "spec.json").write_text(json.dumps({**spec, "data": str(other)}))
+    (run / "manifest.json").unlink()
     done = studies("optuna", run, "--random")
     assert done.returncode == 2
     assert "was tuned on other questions or features" in done.stderr
@@ -129,6 +132,7 @@ def test_trials_that_do_not_come_to_their_scores_are_refused(
     text = journal.read_text()
     assert repr(told) in text
     journal.write_text(text.replace(repr(told), repr(told - 0.1)))
+    (run / "manifest.json").unlink()
     done = studies("optuna", run, "--random")
     assert done.returncode == 2
     assert "decision_tree.journal: trial 0 of decision_tree was told" in done.stderr

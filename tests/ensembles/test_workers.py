@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -159,6 +160,11 @@ def test_four_workers_share_a_study_and_one_is_killed(
     assert not tuned.reproducible
     assert alone.reproducible
     assert sum(int(told) for told in outputs) > 0
+    # Each trial says who ran it, the lost one too.
+    ran = Counter(trial.user_attrs["worker"].partition(":")[2] for trial in trials)
+    assert [ran[str(worker.pid)] for worker in others] == [int(told) for told in outputs]
+    assert ran[str(victim.pid)] == 1
+    assert sum(ran.values()) == len(trials)
     assert abs(tuned.inner_log_loss - alone.inner_log_loss) < 0.05 * alone.inner_log_loss
     assert set(kind.defaults) == set(tuned.params)
 

@@ -26,6 +26,7 @@ runner = CliRunner()
         ["tune-worker"],
         ["report"],
         ["optuna"],
+        ["verify"],
         ["data"],
         ["data", "mini"],
     ],

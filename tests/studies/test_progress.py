@@ -31,3 +31,16 @@ def test_a_log_gets_lines_while_a_stage_runs(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_terminal_gets_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "4/4" in told(monkeypatch, terminal=True)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_names_from_data_are_shown_as_they_are_and_not_obeyed(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    stream = io.StringIO()
+    with shown(Console(file=stream, width=80, force_terminal=terminal)) as progress:
+        progress.stage("read a[/b].jsonl")(1, 2)
+        progress.note("[bold]x[/b] \x1b[2Jgone")
+    told = stream.getvalue()
+    assert "read a[/b].jsonl" in told
+    assert "[bold]x[/b] ?[2Jgone" in told

@@ -14,6 +14,7 @@ from studies.catalog.compare import compare_runs, read_runs
 from studies.catalog.questions import write_questions
 from studies.cli import app
 from studies.predictions import build_predictions, write_predictions
+from studies.rundir import RunDir
 
 N = 60
 LABELS = {"xgboost": "XGBoost", "stacking": "Stacking"}
@@ -69,6 +70,7 @@ def write_run(path: Path, *, seed: int = 0, data: str = "aaaa", first: int = 0, 
     }
     (path / "summary.json").write_text(json.dumps(summary))
     (path / "spec.json").write_text(json.dumps({"seed": seed, "trials": changes.get("trials", 2)}))
+    RunDir(path=path).finish({})
     return path
 
 
@@ -167,6 +169,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path, changes: dict[str, A
     else:
         summary |= changes
     (second / "summary.json").write_text(json.dumps(summary))
+    RunDir(path=second).finish({})
     with pytest.raises(InputError, match=match):
         read_runs([first, second])
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from llava_core.errors import InputError
-from studies.catalog.ablation_probes import PROBES, probe_chance, probe_credits
+from studies.catalog.ablation_probes import PROBES, probe_chance, probe_credits, selectivity_questions
 from studies.catalog.ablation_summary import build_summary
 from studies.catalog.protocol import choose_protocol
 from studies.catalog.stage_ablation import Found
@@ -41,31 +41,34 @@ def vectors_of(asked, *, of_image, of_llm):
 
 def test_probes_find_what_was_planted_and_nothing_in_noise(make_example):
     asked = asked_questions(make_example, 400)
-    full = probe_credits(vectors_of(asked, of_image=1, of_llm=1), asked, n_train=300)
+    full = probe_credits(vectors_of(asked, of_image=1, of_llm=1), asked, n_train=300, seed=0)
     assert full.keys() == PROBES.keys()
-    assert all(credit.shape == (100,) for credit in full.values())
-    assert min(float(credit.mean()) for credit in full.values()) > 0.95
-    empty = probe_credits(vectors_of(asked, of_image=0, of_llm=0), asked, n_train=300)
+    selected = selectivity_questions(asked[:300], seed=0)
+    for read in full.values():
+        assert {name: len(credit) for name, credit in read.items()} == {
+            "credit": 100, "floor": 100, "real": len(selected), "control": len(selected)
+        }  # fmt: skip
+        assert read["credit"].mean() > 0.95
+        assert read["real"].mean() - read["control"].mean() > 0.4
+    empty = probe_credits(vectors_of(asked, of_image=0, of_llm=0), asked, n_train=300, seed=0)
     chance = probe_chance(asked, n_train=300)
-    for name, credit in empty.items():
-        assert abs(float(credit.mean()) - chance[name]) < 0.15
-    half = probe_credits(vectors_of(asked, of_image=1, of_llm=0), asked, n_train=300)
-    assert float(half["answer_image"].mean()) > 0.95
-    assert float(half["answer_llm"].mean()) < 0.5
+    for name in PROBES:
+        assert abs(float(empty[name]["credit"].mean()) - chance[name]) < 0.15
+        assert full[name]["floor"].mean() < full[name]["credit"].mean() - 0.25
+    half = probe_credits(vectors_of(asked, of_image=1, of_llm=0), asked, n_train=300, seed=0)
+    assert float(half["answer_image"]["credit"].mean()) > 0.95
+    assert float(half["answer_llm"]["credit"].mean()) < 0.5
 
 
 def test_options_that_never_were_an_answer_share_what_is_left(make_example):
     asked = asked_questions(make_example, 60)
     asked += [make_example("new", options=("violet", "pink"), answer=1, skill="skill 0")]
-    found = probe_credits(
-        {
-            "image_tokens": np.random.default_rng(0).normal(size=(61, 8)),
-            "llm_hidden": np.random.default_rng(1).normal(size=(60 * 3 + 2, 5)),
-        },
-        asked,
-        n_train=40,
-    )
-    assert found["answer_image"][-1] == 0.5
+    vectors = {
+        "image_tokens": np.random.default_rng(0).normal(size=(61, 8)),
+        "llm_hidden": np.random.default_rng(1).normal(size=(60 * 3 + 2, 5)),
+    }
+    found = probe_credits(vectors, asked, n_train=40, seed=0)
+    assert found["answer_image"]["credit"][-1] == 0.5
 
 
 def test_chance_is_the_commonest_skill_and_an_option_at_random(make_example):
@@ -91,7 +94,15 @@ def summary_of(make_dataset, *, seeds=(0,), gain=0.0, n=60):
         credit = (rng.random((n, len(seeds))) < share).astype(float)
         found[name] = Found(
             credit=credit,
-            probes={probe: rng.random((n, len(seeds))) for probe in PROBES},
+            probes={
+                probe: {
+                    "credit": rng.random((n, len(seeds))),
+                    "floor": rng.random((n, len(seeds))),
+                    "real": rng.random((round(0.3 * n), len(seeds))),
+                    "control": rng.random((round(0.3 * n), len(seeds))),
+                }
+                for probe in PROBES
+            },
             training=[{"stages": [stage], "n_connection": 10, "n_image_tokens": 4} for _ in seeds],
         )
     return build_summary(

@@ -82,6 +82,13 @@ def test_one_family_is_sent_with_the_uniform_code() -> None:
     assert code.prior_bits == code.uniform_bits == pytest.approx(40 * np.log2(3))
 
 
+def test_one_class_takes_no_bit() -> None:
+    X, _, _ = linear_classes(60)
+    code = code_of("neighbours", X, classes(np.zeros(60, dtype=int)), n_train=40)
+    assert code.total_bits == code.uniform_bits == code.prior_bits == 0
+    assert code.compression == 1.0
+
+
 def test_options_are_sent_among_their_own() -> None:
     rng = np.random.default_rng(5)
     codes = rng.integers(4, size=300)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from studies.probing import ChoiceTask, control_task, shuffled_task
+from studies.probing import ChoiceTask, Stage, control_task, read_out, shuffled_task
 from tests.studies.probing.planted import classes, same_options
 
 
@@ -68,3 +68,34 @@ def test_the_seed_settles_both() -> None:
 def test_a_family_per_item_is_needed() -> None:
     with pytest.raises(ValueError, match="3 families of 4 items"):
         control_task(classes([0, 1, 0, 1]), np.arange(3), seed=0)
+
+
+def test_the_floor_of_a_choice_is_chance_where_the_vector_names_the_right_word() -> None:
+    rng = np.random.default_rng(3)
+    options = np.array([rng.permutation(5)[:3] for _ in range(600)])
+    right = rng.integers(3, size=600)
+    task = ChoiceTask(
+        question=np.repeat(np.arange(600), 3),
+        option=options.ravel().astype(str),
+        is_right=(np.arange(3) == right[:, None]).ravel(),
+    )
+    word = options[np.arange(600), right]
+    stage = Stage(name="s", level="example", vectors=np.eye(5)[word] + rng.normal(0, 0.1, (600, 5)))
+    train, test = np.arange(400), np.arange(400, 600)
+
+    def score(labels: ChoiceTask) -> float:
+        return read_out(
+            "linear",
+            stage,
+            labels,
+            groups=np.arange(600),
+            train=train,
+            test=test,
+            seed=0,
+            settings={"C": 0.1},
+        ).credit.mean()
+
+    assert score(task) > 0.95
+    floors = [score(shuffled_task(task, train, seed=seed)) for seed in range(30)]
+    # Standard deviation of one shuffle, which moves all items of a word together: 0.18.
+    assert np.mean(floors) == pytest.approx(1 / 3, abs=0.1)

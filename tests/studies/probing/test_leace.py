@@ -115,7 +115,7 @@ def test_one_class_or_one_vector_leaves_all_as_it_is() -> None:
         eraser = fit_leace(vectors, labels)
         assert eraser.rank == 0
         np.testing.assert_array_equal(eraser.apply(vectors), vectors)
-    with pytest.raises(ValueError, match="29 labels of 30 vectors"):
+    with pytest.raises(ValueError, match="29 labels of"):
         fit_leace(X, np.zeros(29))
 
 

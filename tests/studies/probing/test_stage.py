@@ -55,3 +55,8 @@ def test_a_random_map_is_linear_and_keeps_lengths_about() -> None:
     np.testing.assert_allclose(double.vectors, 2 * stage.vectors[:5])
     other = random_projection(example(X), dim=4000, seed=2, name="random")
     assert not np.allclose(other.vectors, stage.vectors)
+
+
+def test_vectors_that_are_all_alike_stay_alike() -> None:
+    cut = matched_rank(example(np.full((20, 5), 0.3)), rank=2, train=np.arange(15))
+    np.testing.assert_allclose(cut.vectors, np.zeros((20, 2)), atol=1e-12)

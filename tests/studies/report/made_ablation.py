@@ -73,6 +73,8 @@ def build_ablation_summary(seeds: tuple[int, ...] = (0, 1, 2)) -> dict[str, Any]
                     probe: {
                         "score": estimate(0.71 + change / 2 + rng.gauss(0, 0.03), 0.035, 750),
                         "difference": None if is_reference else estimate(change / 2, 0.02, 750),
+                        "floor": estimate(0.3 + rng.gauss(0, 0.02), 0.03, 750),
+                        "selectivity": estimate(0.35 + change / 2, 0.04, 620),
                     }
                     for probe in PROBES
                 },

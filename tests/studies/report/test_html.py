@@ -1,15 +1,14 @@
 import copy
 import html as html_escapes
 import re
-from html.parser import HTMLParser
 
 import pytest
 
 from studies.report import render_html, write_report
 from studies.report.html import thumbnail_uri
+from tests.studies.report.parsed_page import Page, interval, rounded, signed_interval, with_sign
 
 MOST_BYTES = 2_000_000
-VOID = {"meta", "link", "br", "img", "input", "hr", "line", "rect", "circle", "polyline", "polygon"}
 OPTIONAL_PARTS = {
     "ladder": "ladder",
     "comparisons": "comparisons",
@@ -29,67 +28,6 @@ OPTIONAL_PARTS = {
     "risk_coverage": "risk",
     "positions": "positions",
 }
-
-
-class Page(HTMLParser):
-    """Tables by section, balance of tags, and addresses that a browser would fetch."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.fetched, self.ids, self.links = [], [], [], []
-        self.tables, self.section, self.cell = {}, None, None
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        attributes = dict(attrs)
-        if tag not in VOID:
-            self.open.append(tag)
-        self.fetched += [
-            attributes[name] for name in ("src", "srcset", "data", "poster") if attributes.get(name)
-        ]
-        if "href" in attributes:
-            (self.links if tag == "a" else self.fetched).append(attributes["href"])
-        if "id" in attributes:
-            self.ids.append(attributes["id"])
-        if tag == "section":
-            self.section = attributes.get("id")
-        elif tag == "table":
-            self.tables.setdefault(self.section, []).append([])
-        elif tag == "tr":
-            self.tables[self.section][-1].append([])
-        elif tag in ("td", "th"):
-            self.cell = ""
-
-    def handle_endtag(self, tag):
-        if tag in VOID:
-            return
-        assert self.open.pop() == tag, f"</{tag}> closes another element"
-        if tag in ("td", "th"):
-            self.tables[self.section][-1][-1].append(" ".join(self.cell.split()))
-            self.cell = None
-
-    def handle_data(self, data):
-        if self.cell is not None:
-            self.cell += data
-
-
-def rounded(value, digits=1):
-    """Written as the page writes numbers, from Python's own rounding."""
-    return f"{value:.{digits}f}".replace("-", "\u2212")
-
-
-def with_sign(value):
-    text = rounded(100 * value)
-    return text if text.startswith("\u2212") or float(text) == 0 else f"+{text}"
-
-
-def interval(estimate):
-    return f"{rounded(100 * estimate['low'])}\u2013{rounded(100 * estimate['high'])}"
-
-
-def signed_interval(estimate):
-    return f"{with_sign(estimate['low'])} to {with_sign(estimate['high'])}"
 
 
 def test_page_is_balanced_and_its_anchors_lead_somewhere(summary):

@@ -211,4 +211,6 @@ def test_the_table_fits_eighty_columns(compared):
         "method", "trials", "inner", "outer", "gap", "default", "random", "saved", "edge",
     ]  # fmt: skip
     assert first.split()[-8:] == ["3", "0.500", "0.570", "+0.070", "\u22120.080*", "+0.010", "~2.0s", "0"]
+    console.print(tuning_table([{**view, "label": "a[/b] \x1b[2J"}]))
+    assert console.export_text().splitlines()[1].startswith("a[/b] ?[2J")
     assert second.split()[-7:] == ["\u2013", "\u2013", "\u2013", "\u2013", "\u2013", "0", "0"]

@@ -1,11 +1,13 @@
 import copy
 import csv
+import itertools
 import json
 import re
 
 import pytest
 
 from studies.report import write_texts
+from studies.report.heads import HEADS
 from studies.report.markdown import render_markdown
 from studies.report.tables import TABLES, flat_tables
 
@@ -85,3 +87,17 @@ def test_hostile_text_stays_text(summary):
     line = render_markdown(summary).splitlines()[2]
     assert "\\<script\\>" in line
     assert "\\[x\\]" in line
+
+
+def test_heads_are_words_that_name_columns_of_the_tables(summary):
+    lines = render_markdown(summary).splitlines()
+    heads = {
+        cell.strip()
+        for line, below in itertools.pairwise(lines)
+        if below.startswith("|-")
+        for cell in line.strip("|").split("|")
+    }
+    assert {"McNemar's p", "Coverage at 5 % risk", "AURC", "Questions", "Fit"} <= heads
+    assert not [one for one in heads if re.match(r"(N|P) |.* s$|.*\bp$(?<!'s p)", one)]
+    columns = {column for rows in flat_tables(summary).values() for row in rows for column in row}
+    assert set(HEADS) <= columns
