@@ -12,7 +12,7 @@ That is the frozen preset ``published``, which takes minutes. Without files, som
 with the answers of two SIMULATED models: "reader" is good where the hint tells the answer, "knower" where it
 has to be known. No language model was asked, and the figures say nothing about any. They show that a stack
 finds out whom to believe. The last line tells how often the better model of each kind of question is right;
-a stack that has read the hints too may pass it. 20 seconds of CPU.
+a stack that has read the hints too may pass it. 15 seconds of CPU.
 """
 
 import argparse

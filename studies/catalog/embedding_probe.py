@@ -16,7 +16,7 @@ from studies.catalog.probing.answers import erase_from_answers
 from studies.catalog.probing.bring import bring_material
 from studies.catalog.probing.checks import leaks
 from studies.catalog.probing.erasing import erase_concepts
-from studies.catalog.probing.ground import lay_ground
+from studies.catalog.probing.ground import ground_of, lay_ground
 from studies.catalog.probing.hard import hard_items
 from studies.catalog.probing.material import Material
 from studies.catalog.probing.probed import content_of, probe_targets
@@ -57,12 +57,7 @@ def run(spec: ProbingSpec, run_dir: RunDir, progress: Progress, command: str) ->
         }
         checks = [*material.checks, *leaks(material, list(bases.values()), split=spec.split)]
         audit.enforce(checks, allow_leak=spec.allow_leak)
-        grounds = {
-            target.name: bases[target.of_all].take(
-                target.known[bases[target.of_all].items], f"a label of {target.name}"
-            )
-            for target in material.targets
-        }
+        grounds = {target.name: ground_of(target, bases[target.of_all]) for target in material.targets}
         main = next(iter(bases.values()))
         probed = probe_targets(spec, run_dir, material, grounds, progress)
         erased = erase_concepts(spec, run_dir, material, probed, progress)

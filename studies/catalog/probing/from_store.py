@@ -112,4 +112,6 @@ def _store_target(told: str, store: FeatureStore, examples: Sequence[Example]) -
             [option for example in examples for option in example.options] or None,
         )
     ids = rows["example_id"].to_numpy(dtype=np.str_)
-    return kinds.own_target(told, columns={}, ids=ids, n_items=len(rows), source=store.path)
+    return kinds.own_target(
+        told, columns={}, ids=ids, n_items=len(rows), source=store.path, others=kinds.NAMES
+    )

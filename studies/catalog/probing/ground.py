@@ -10,7 +10,9 @@ from llava_core.errors import InputError
 from studies.catalog.probing.division import Division, divide
 from studies.catalog.probing.material import Material
 from studies.catalog.probing.stages import StageInfo, has_vectors
+from studies.catalog.probing.targets import Target
 from studies.catalog.protocol import PART_NAMES
+from studies.probing import ClassTask
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -123,6 +125,26 @@ def lay_ground(
         division=division,
         dropped=(("without a vector at every stage", n_lost),) if n_lost else (),
     )
+
+
+def ground_of(target: Target, base: Ground) -> Ground:
+    """Return the items of a ground that have a target.
+
+    Raises
+    ------
+    InputError
+        If none is left to learn from or to score, or all to learn from have the same label.
+    """
+    ground = base.take(target.known[base.items], f"a label of {target.name}")
+    task = target.task
+    if isinstance(task, ClassTask):
+        labels = np.unique(task.labels[ground.items[ground.train]])
+        if len(labels) < 2:
+            raise InputError(
+                f"got {str(labels[0])!r} for every item to learn from, allowed are two classes or more",
+                field=target.name,
+            )
+    return ground
 
 
 def _in_parts(parts: NDArray[np.str_] | None, n_items: int) -> NDArray[np.bool_]:

@@ -100,8 +100,21 @@ def own_target(
     ids: NDArray[np.str_] | None,
     n_items: int,
     source: Path,
+    others: Sequence[str] = (),
 ) -> Target:
     """Return a column of the source, or a file of labels, as a target.
+
+    Parameters
+    ----------
+    told : str
+        As the user named it.
+    columns : mapping
+        Of the source.
+    ids : ndarray of str, shape (n_items,), optional
+    n_items : int
+    source : Path
+    others : sequence of str
+        Further names that would have been allowed.
 
     Raises
     ------
@@ -111,10 +124,9 @@ def own_target(
     if told in columns:
         return _class_target(told, told, as_labels(columns[told], path=source, field=told))
     if not is_file_of_labels(told):
-        known = [*columns, *(NAMES if ids is not None and not columns else ())]
-        told_known = f"{', '.join(known)}, " if known else ""
+        known = "".join(f"{name}, " for name in (*others, *columns))
         raise InputError(
-            f"got {told!r}, allowed are {told_known}a file of labels (.csv, .parquet, .npy) or FILE:COLUMN",
+            f"got {told!r}, allowed are {known}a file of labels (.csv, .parquet, .npy) or FILE:COLUMN",
             field="target",
         )
     labels = read_labels(told)

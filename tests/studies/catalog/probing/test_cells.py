@@ -213,6 +213,26 @@ def test_a_run_that_was_cut_off_redoes_no_step_and_ends_the_same(
     assert untimed(resumed) == untimed(whole)
 
 
+def test_a_family_of_probes_that_fails_is_listed_and_compared_with_nothing(
+    kinds: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(made: Bench, probe: str, *, whole: bool = True) -> object:
+        return probe_cell(made, "no such" if probe == "neighbours" else probe, whole=whole)
+
+    monkeypatch.setattr(probed_module, "probe_cell", failing)
+    store, labels = kinds
+    found = study(
+        tmp_path / "run", store, "jobs=1", targets=(labels,), blocks=("clip_image_patches", "projector")
+    )
+    failed = [cell for cell in found["cells"] if cell["status"] == "failed"]
+    assert [cell["probe"] for cell in failed] == ["neighbours"] * 2
+    assert all("got probe 'no such'" in cell["error"] for cell in failed)
+    assert all(cell["score"]["value"] == found["targets"][0]["chance"] for cell in failed)
+    assert {row["probe"] for row in found["comparisons"]} == {"linear"}
+    assert "2 of 4 cells failed and are scored as chance." in found["verdict"]["details"]
+    assert "no such" in (tmp_path / "run" / "report.html").read_text()
+
+
 def test_results_do_not_depend_on_the_number_of_jobs(kinds: tuple[Path, str], tmp_path: Path) -> None:
     store, labels = kinds
     chosen = {"targets": (labels,), "blocks": ("clip_image_patches", "projector")}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from llava_core.errors import InputError
@@ -12,7 +13,7 @@ from studies.catalog import audit
 from studies.catalog.probing.checks import leaks
 from studies.catalog.probing.division import divide
 from studies.catalog.probing.from_store import material_of_store
-from studies.catalog.probing.ground import lay_ground
+from studies.catalog.probing.ground import ground_of, lay_ground
 from studies.catalog.probing.stages import chosen_stages, has_vectors, store_stages
 from studies.spec.base import resolve
 from studies.spec.probing import ProbingSpec
@@ -83,6 +84,19 @@ def test_taking_items_keeps_vectors_families_and_parts_together(make_store: Make
     )
     whole, part = ground.stage("llm_hidden_-1").stage, taken.stage("llm_hidden_-1").stage
     np.testing.assert_array_equal(part.per_item(), whole.per_item()[keep])
+
+
+def test_items_to_learn_from_are_of_two_classes(make_store: MakeStore) -> None:
+    store = make_store()
+    kinds = pd.read_csv(store.parent / "kinds.csv")
+    rows = FeatureStore.open(store).rows.set_index("example_id")
+    of_test = kinds["example_id"].map(rows["split"]) == "test"
+    kinds["kind"] = np.where(of_test, "other", "same")
+    kinds.to_csv(store.parent / "kinds.csv", index=False)
+    probed = material(store, str(store.parent / "kinds.csv"))
+    base = lay_ground(probed, of_all=False, split="family", seed=0)
+    with pytest.raises(InputError, match="field kind: got 'same' for every item to learn from"):
+        ground_of(probed.targets[0], base)
 
 
 def test_families_of_test_leave_the_training_part() -> None:
