@@ -412,9 +412,16 @@ def _trained(out: Path, *, stages: tuple[dict[str, Any], ...] = ()) -> Checkpoin
     return Checkpoints(paths=paths, hashes=hashes, stages=stages)
 
 
-def uses_gpu(spec: StudySpec) -> bool:
-    """Whether LLaVA works on a GPU here, whose sums need not come in the same order twice."""
-    return str(llava_place(spec)[0].type) != "cpu"
+def used_gpu(spec: StudySpec, run: RunDir) -> bool:
+    """Whether LLaVA worked on a GPU in this run, whose sums need not come in the same order twice.
+
+    Asked once and kept, so that a resumed run says the same and needs no torch for it.
+    """
+
+    def ask() -> dict[str, Any]:
+        return {"on_gpu": str(llava_place(spec)[0].type) != "cpu"}
+
+    return bool(run.step("place", inputs={"device": spec.llava_device}, outputs=[], do=ask)["on_gpu"])
 
 
 def _stage_facts(name: str, path: Path) -> dict[str, Any]:

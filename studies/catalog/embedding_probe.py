@@ -21,7 +21,7 @@ from studies.catalog.probing.hard import hard_items
 from studies.catalog.probing.material import Material
 from studies.catalog.probing.probed import content_of, probe_targets
 from studies.catalog.probing.summary import build_summary, draws_of
-from studies.pipeline import uses_gpu
+from studies.pipeline import used_gpu
 from studies.progress import Progress
 from studies.rundir import RunDir, digest
 from studies.spec.probing import ProbingSpec
@@ -50,7 +50,6 @@ def run(spec: ProbingSpec, run_dir: RunDir, progress: Progress, command: str) ->
             progress.note("the run is finished; nothing is redone")
             return run_dir.path / REPORT_FILE
         run_dir.reopen()
-        on_gpu = material.checkpoints is not None and uses_gpu(spec)
         bases = {
             of_all: lay_ground(material, of_all=of_all, split=spec.split, seed=spec.seed, limit=spec.limit)
             for of_all in sorted({target.of_all for target in material.targets})
@@ -70,6 +69,8 @@ def run(spec: ProbingSpec, run_dir: RunDir, progress: Progress, command: str) ->
             )
             for each in probed
         }
+        llava_worked = material.checkpoints is not None and (spec.source is None or bool(answers_erased))
+        on_gpu = llava_worked and used_gpu(spec, run_dir)
         summary = build_summary(
             spec,
             material,

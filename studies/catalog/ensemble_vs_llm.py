@@ -42,7 +42,7 @@ from studies.pipeline import (
     check_recipe,
     load_data,
     score_variants,
-    uses_gpu,
+    used_gpu,
 )
 from studies.progress import Progress
 from studies.rundir import MANIFEST_FILE, RunDir
@@ -201,7 +201,7 @@ def _bring(spec: EnsembleSpec, run_dir: RunDir, progress: Progress) -> _Source:
         llava=llava,
         store=store,
         checks=checks,
-        on_gpu=llava is not None and uses_gpu(spec),
+        on_gpu=llava is not None and used_gpu(spec, run_dir),
     )
 
 

@@ -20,7 +20,7 @@ QUESTIONS_FILE = "questions.parquet"
 SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.html"
 OPTUNA_FILE = "optuna.html"
-PAGES = ("report.*", "optuna.*", "tables/*")
+PAGES = ("report.*", "optuna.*", "tables/*", "variants.csv", "probes.csv")
 """Files that are rendered from the others, and may be again."""
 SCHEMA_VERSION = 1
 

@@ -26,7 +26,7 @@ from studies.catalog.outputs import REPORT_FILE, write_outputs
 from studies.catalog.protocol import Protocol, choose_protocol
 from studies.catalog.scoring import question_scores
 from studies.files import write_npz
-from studies.pipeline import check_recipe, load_data, uses_gpu
+from studies.pipeline import check_recipe, load_data, used_gpu
 from studies.predictions import build_predictions
 from studies.progress import Progress
 from studies.rundir import Facts, RunDir
@@ -92,7 +92,7 @@ def run(spec: AblationSpec, run_dir: RunDir, progress: Progress, command: str) -
             provenance={
                 "command": command,
                 "seed": spec.seed,
-                **provenance.reproducibility([provenance.LLAVA_ON_GPU] if uses_gpu(spec) else []),
+                **provenance.reproducibility([provenance.LLAVA_ON_GPU] if used_gpu(spec, run_dir) else []),
                 "preset": spec.preset,
                 "versions": provenance.versions(),
                 "machine": provenance.machine(),

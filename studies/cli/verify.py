@@ -67,10 +67,10 @@ def _are_same(run: Path, other: Path) -> bool:
     if found.differences:
         _list(console, f"{run} and {other} differ:", found.differences)
     else:
+        what = f"predictions ({found.n_methods:,} methods) and summary" if found.n_methods else "summary"
         _say(
             console,
-            f"{run} and {other}: the same predictions ({found.n_methods:,} methods), and the same summary "
-            "but for times, machine and command",
+            f"{run} and {other}: the same {what} but for times, machine and command",
         )
     for note in found.notes:
         _say(console, note)

@@ -53,3 +53,7 @@ def test_variants_are_trained_once_and_stand_side_by_side(studies: Studies, tmp_
     page = (out / "report.html").read_text()
     assert studies("report", out).returncode == 0
     assert (out / "report.html").read_text() == page
+    assert studies("verify", out).returncode == 0
+    assert json.loads((out / "summary.json").read_text())["provenance"]["reproducible"] is (
+        not json.loads((out / "steps" / "place.json").read_text())["facts"]["on_gpu"]
+    )
