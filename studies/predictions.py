@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from llava_core.data.parquet_file import reading_parquet
 from llava_core.errors import InputError
 from studies.files import write_parquet
 
@@ -150,11 +151,12 @@ def read_predictions(path: Path) -> pd.DataFrame:
         If the file is missing, unreadable or not of the schema.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError("no such predictions table", path=path)
-    try:
+    with reading_parquet(path):
         frame = pd.read_parquet(path)
+    try:
         check_predictions(frame)
-    except (ValueError, OSError) as error:
+        return frame.astype(_TYPES)
+    except (ValueError, TypeError) as error:
         raise InputError(f"got no predictions table: {error}", path=path) from None
-    return frame.astype(_TYPES)

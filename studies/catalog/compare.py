@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from llava_core.data.json_file import read_json_object
 from llava_core.errors import InputError
 from studies import stats
 from studies.catalog.outputs import PREDICTIONS_FILE, QUESTIONS_FILE, read_summary
@@ -140,7 +141,7 @@ def _read_run(path: Path, name: str) -> FinishedRun:
     return FinishedRun(
         name=name,
         summary=summary,
-        spec=json.loads(spec.read_text(encoding="utf-8")) if spec.is_file() else {},
+        spec=read_json_object(spec) if spec.exists() else {},
         predictions=read_predictions(path / PREDICTIONS_FILE),
         questions=read_questions(path / QUESTIONS_FILE),
     )

@@ -112,6 +112,11 @@ def read_studies(source: Path | str) -> "list[Study]":
                 path=place,
                 record=study.study_name,
             )
+        for trial in study.get_trials(deepcopy=False):
+            if trial.state.name == "COMPLETE" and len(trial.values or ()) != 1:
+                raise InputError(
+                    f"trial {trial.number} is complete without one score", path=place, record=study.study_name
+                )
     return studies
 
 
@@ -169,7 +174,8 @@ def _opened(source: Path | str) -> tuple[list[str], Any]:
     except ModuleNotFoundError as error:
         raise InputError(f"{source}: the driver {error.name} is not installed") from None
     except (
-        ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, SQLAlchemyError
+        ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, RuntimeError,
+        SQLAlchemyError,
     ) as error:  # fmt: skip
         told = f"not {kind}: {error}"
         raise InputError(told if place else f"{source} is {told}", path=place) from error

@@ -137,7 +137,7 @@ def changed(row: dict[str, Any], **fields: Any) -> dict[str, Any]:
     ("records", "told"),
     [
         (["{"], "own.jsonl, record line 1: broken JSON at column 2"),
-        ([A, "[1]"], "record line 2: got no object, allowed is one per line"),
+        ([A, "[1]"], "record line 2: got a list, allowed is an object"),
         ([], "own.jsonl: holds no records"),
         ([changed(A, options=...)], "record line 1, field options: is missing, needed are id, question"),
         ([changed(A, id=...)], "record line 1, field id: is missing"),
