@@ -73,7 +73,7 @@ class OofStore:
         """
         key = entry_key(estimator, fold, **of_rows)
         kept = None if with_model else self._read(key)
-        if kept is not None and kept.prob.shape != np.shape(fold.held_out):
+        if kept is not None and kept.prob.shape[:1] != np.shape(fold.held_out):
             raise ValueError(f"the entry {key} holds {kept.prob.shape} predictions, of other rows")
         if kept is not None:
             return kept
@@ -85,11 +85,14 @@ class OofStore:
         if self.path is None:
             return self._entries.get(key)
         file = self.path / f"{key}.npz"
-        if not file.is_file():
+        if not file.exists():
             return None
+        if not file.is_file():
+            raise ValueError(f"{file} is no file")
         try:
             with file.open("rb") as opened, np.load(opened, allow_pickle=False) as entry:
-                return FoldPrediction(prob=entry["prob"], fit_s=float(entry["fit_s"]))
+                prob = entry["prob"].astype(np.float64, casting="safe")
+                return FoldPrediction(prob=prob, fit_s=float(entry["fit_s"]))
         except Exception as error:  # whatever broken bytes lead numpy and zipfile to
             raise ValueError(f"{file} is no whole entry of out-of-fold predictions: {error}") from error
 

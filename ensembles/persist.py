@@ -68,9 +68,12 @@ def load_model(path: Path) -> Any:
     """
     skops_io = _skops_io()
     try:
+        for file in (path / MANIFEST_FILE, path / MODEL_FILE):
+            if file.exists() and not file.is_file():  # a pipe or a device may never end
+                raise ValueError(f"{file.name} is no file")
         manifest = json.loads((path / MANIFEST_FILE).read_text(encoding="utf-8"))
-        if not isinstance(manifest, dict) or not (path / MODEL_FILE).is_file():
-            raise ValueError("no manifest, or no model beside it")
+        if not isinstance(manifest, dict):
+            raise ValueError(f"{MANIFEST_FILE} is no manifest")
         found = _sha256(path / MODEL_FILE)
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} holds no whole model: {error}") from error

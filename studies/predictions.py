@@ -122,6 +122,9 @@ def check_predictions(frame: pd.DataFrame) -> None:
         "an option twice": frame.duplicated(["method", "seed", "example_id", "option_index"]).groupby(
             [frame["method"], frame["seed"], frame["example_id"]], sort=False
         ).any(),
+        "a share of the choice that is no number": frame["chosen"].isna().groupby(
+            [frame["method"], frame["seed"], frame["example_id"]], sort=False
+        ).any(),
         "probabilities that do not sum to 1": (n_prob > 0) & ((by["prob"].sum() - 1).abs() > 1e-6),
         "probabilities of some options only": (n_prob > 0) & (n_prob < by.size()),
         "a probability outside 0 and 1": (by["prob"].min() < -1e-9) | (by["prob"].max() > 1 + 1e-9),

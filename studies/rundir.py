@@ -17,7 +17,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from llava_core.data.json_file import read_file
+from llava_core.data.json_file import check_is_file, read_file
 from llava_core.errors import InputError
 from studies.files import file_hash, remove, write_json, write_text
 
@@ -195,8 +195,9 @@ def json_round(content: Facts) -> Facts:
 
 
 def _read_record(marker: Path) -> dict[str, Any]:
-    if not marker.is_file():
+    if not marker.exists():
         return {}
+    check_is_file(marker)
     try:
         record = json.loads(marker.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):

@@ -11,7 +11,6 @@ import resource
 import shutil
 import signal
 import sys
-import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -94,7 +93,8 @@ class Bench:
         rng = random.Random(f"{self.reader.name}:{seed}:{number}")
         self.lay()
         fault = spoil(self.case, self.targets, rng, of_files=self.reader.faults_of_files)
-        if self.reader.mended is not None and rng.random() < 0.5:
+        regular = all((self.case / path).is_file() for path in self.targets)  # a pipe would never end
+        if self.reader.mended is not None and regular and rng.random() < 0.5:
             try:
                 self.reader.mended(self.case)
                 fault += ", checksums made right"
@@ -209,7 +209,7 @@ def watched(allowed: list[Path], written: list[str]) -> Iterator[None]:
     if not _hooked:
         sys.addaudithook(_note)
         _hooked.append(True)
-    _watching.append(([f"{os.path.realpath(folder)}{os.sep}" for folder in allowed], written))
+    _watching.append(([os.path.realpath(folder) for folder in allowed], written))
     try:
         yield
     finally:
@@ -230,8 +230,12 @@ def _note(event: str, args: tuple[Any, ...]) -> None:
     else:
         path = args[1] if event in ("os.rename", "os.link", "os.symlink") else args[0]
     allowed, written = _watching[-1]
-    place = os.path.realpath(os.fsdecode(path)) if not isinstance(path, int) else ""
-    if place and not place.startswith((*allowed, "/dev/null", tempfile.gettempdir() + "/matplotlib")):
-        if place.endswith((".pyc", ".pyo")) or ".pyc." in place:
-            return
+    if isinstance(path, int):
+        return
+    # What removes or renames a link does so to the link; what opens it, to the file behind it.
+    above, name = os.path.split(os.path.abspath(os.fsdecode(path)))
+    place = os.path.realpath(os.path.join(above, name) if event in ("open", "os.truncate") else above)
+    place = place if event in ("open", "os.truncate") else os.path.join(place, name)
+    inside = any(place == folder or place.startswith(folder + os.sep) for folder in (*allowed, "/dev"))
+    if not inside and ".pyc" not in place:
         written.append(f"{event} {place}")

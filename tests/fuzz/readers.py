@@ -7,7 +7,7 @@ blocks and tensors touched, every conversation read again from its place.
 import json
 import shutil
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -304,17 +304,18 @@ def _fold(n: int = 12) -> Any:
 
 
 def _oof(folder: Path, *, write: bool = False) -> object:
-    from sklearn.dummy import DummyClassifier
+    from ensembles.registry import find_member
 
     from ensembles.oof_store import OofStore
 
     y = np.arange(12) % 2
 
     def read() -> object:
+        tree = find_member("decision_tree").make({}, seed=0, n_jobs=1)
         found = OofStore(folder / "oof").predict_fold(
-            DummyClassifier(), _fold(), y=y, questions=None, groups=np.arange(12)
+            tree, _fold(), y=y, questions=None, groups=np.arange(12)
         )
-        assert found.prob.shape == (4,)
+        assert found.prob.shape[0] == 4
         return found
 
     return read() if write else _as_studies_do(folder, read)
@@ -482,7 +483,7 @@ def _method(folder: Path) -> object:
 
 def _settings_files(folder: Path) -> None:
     (folder / "settings.txt").write_text(
-        "trials=3\nlevel=0.9\ncurve_trees=1,2,3\nablation=false\nlimit=none\nmemory=family\njobs=1\nn_boot=10\nstorage=journal"
+        "folds=3\nlevel=0.9\ncurve_trees=1,2,3\nablation=false\ntune_timeout_s=none\nmemory=family\njobs=1\nn_boot=10\nstorage=journal"
     )
 
 
@@ -492,28 +493,33 @@ def _settings(folder: Path) -> object:
     from studies.spec.ensemble import EnsembleSpec
 
     lines = (folder / "settings.txt").read_bytes().decode("utf-8", "surrogateescape").split("\n")
-    options = {"trials": None}
-    spec = resolve(EnsembleSpec, "ensemble_vs_llm", settings=[line for line in lines if line][1:], **options)
+    spec = resolve(EnsembleSpec, "ensemble_vs_llm", settings=[line for line in lines if line])
     assert differences(spec, to_json(spec), path=folder) == []
     return spec
 
 
 def _stage_settings_files(folder: Path) -> None:
-    (folder / "settings.txt").write_text(
-        "epochs=1\nbatch_size=4\nseed=3\nlr=1e-3\nwarmup_frac=0.1\nprojector=mlp2x_gelu\nmax_tokens=128"
-    )
+    """Write every setting of a training with the value that it has."""
+    from llava_core.recipes import mini_cpu
+    from llava_core.settings import setting_names
+
+    config = mini_cpu().align
+
+    def written(name: str) -> str:
+        value = reduce(lambda held, part: getattr(held, part, None), name.split("."), config)
+        return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
+
+    names = [name for name in setting_names(type(config)) if "lora." not in name]  # a part that is off
+    lines = [f"{name}={written(name)}" for name in names]
+    (folder / "settings.txt").write_text("\n".join(lines))
 
 
 def _stage_settings(folder: Path) -> object:
-    from llava_core.recipes import RECIPES
-    from llava_core.settings import setting_names, with_settings
+    from llava_core.recipes import mini_cpu
+    from llava_core.settings import with_settings
 
-    recipe = next(iter(RECIPES.values()))()
     lines = (folder / "settings.txt").read_bytes().decode("utf-8", "surrogateescape").split("\n")
-    config = recipe.align if hasattr(recipe, "align") else recipe
-    names = setting_names(type(config))
-    told = [f"{names[at % len(names)]}={line.partition('=')[2]}" for at, line in enumerate(lines)]
-    return with_settings(config, told)
+    return with_settings(mini_cpu().align, [line for line in lines if line])
 
 
 # Checkpoints ----------------------------------------------------------------------------------------------
@@ -597,13 +603,14 @@ def _training_state(folder: Path, *, write: bool = False) -> object:
     from llava_core.train.processes import Place
     from llava_core.train.state import load_state, save_state
 
+    here = Place(rank=0, world=1, device=torch.device("cpu"))
     model = torch.nn.Linear(2, 2)
     optimizer = torch.optim.AdamW(model.parameters())
     model(torch.ones(1, 2)).sum().backward()
     optimizer.step()
     if write:
         trace = Trace(loss=((1, 0.5),), n_steps=1, open_loss=(0.4,))
-        save_state(folder / "states", model, optimizer, trace, inputs="k", keep=1, here=Place())
+        save_state(folder / "states", model, optimizer, trace, inputs="k", keep=1, here=here)
         return None
     return load_state(folder / "states", model, optimizer, inputs="k")
 
