@@ -3,11 +3,12 @@
     python benchmarks/fuzz_readers.py --cases 20000 [--seed 0] [--out docs/results/fuzz_readers.json]
     python benchmarks/fuzz_readers.py --reader "problems.json" --seed 0 --case 117
 
-Each case puts a seeded fault into valid files and calls the public reader (`tests.fuzz`). It ends in a result,
-a refusal (one line that names the file), or a defect: any other exception, more than ten seconds, more than
-2 GiB of memory, a write outside. The cases are shared out over the readers; those that load models have fewer.
-They run in child processes, so that a crash of the interpreter or a hang in foreign code is seen as well, and
-counted as a defect. The second form runs one case again and tells what it was.
+Each case puts a seeded fault into valid files and calls the public reader (`tests.fuzz`). It ends in a
+result, a refusal (one line that names the file), or a defect: any other exception,
+more than ten seconds, more
+than 2 GiB of memory, a write outside. The cases are shared out over the readers; those that load models have
+fewer. They run in child processes, so that a crash of the interpreter or a hang in foreign code is seen as
+well, and counted as a defect. The second form runs one case again and tells what it was.
 """
 
 import argparse
@@ -58,8 +59,8 @@ def measure(n_cases: int, seed: int, only: str | None) -> dict[str, Any]:
         rows.append(row)
         defects += found
         print(
-            f"{row['reader']:32} {row['cases']:6} cases {row['results']:6} results {row['refused']:6} refused "
-            f"{row['defects']:4} defects {row['peak_mb']:6} MB",
+            f"{row['reader']:32} {row['cases']:6} cases {row['results']:6} results "
+            f"{row['refused']:6} refused {row['defects']:4} defects {row['peak_mb']:6} MB",
             flush=True,
         )
         for told in found[:5]:

@@ -69,7 +69,7 @@ def opened_image(file: Path | BinaryIO) -> "Iterator[Image.Image]":
     InputError
         If the file is missing, is no image that Pillow can decode, or is too large or too long for one.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     path = file if isinstance(file, Path) else None
     if path is not None:
@@ -88,7 +88,9 @@ def opened_image(file: Path | BinaryIO) -> "Iterator[Image.Image]":
         most = Image.MAX_IMAGE_PIXELS
         raise InputError(f"got an image of too many pixels, allowed are {most:,}", path=path) from None
     except Exception as error:  # decoders raise whatever broken bytes lead them to
-        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        told = type(error).__name__
+        if not isinstance(error, UnidentifiedImageError):  # which names the file, or an object of ours
+            told += f": {error}"
         raise InputError(
             f"got a file that cannot be read as an image ({told}), allowed is what Pillow reads", path=path
         ) from None

@@ -10,6 +10,7 @@
 The key ``correct_answer`` is dropped unread.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,7 +135,7 @@ def _lines(path: Path) -> Told:
         text = record.fields.get("text")
         if not isinstance(text, str):
             raise InputError(
-                f"got {shown(text)}, allowed is text", path=path, record=record.where, field="text"
+                f"got {json.dumps(text)}, allowed is text", path=path, record=record.where, field="text"
             )
         texts[pid] = text
         if "parsed" in record.fields:
@@ -160,7 +161,7 @@ def _line_id(path: Path, record: Record) -> str:
     key = record.fields.get("id", record.fields.get("question_id"))
     if isinstance(key, bool) or not isinstance(key, str | int):
         raise InputError(
-            f"got {shown(key)}, allowed is a question id, in the field id or question_id",
+            f"got {json.dumps(key)}, allowed is a question id, in the field id or question_id",
             path=path,
             record=record.where,
             field="id",

@@ -209,7 +209,7 @@ def watched(allowed: list[Path], written: list[str]) -> Iterator[None]:
     if not _hooked:
         sys.addaudithook(_note)
         _hooked.append(True)
-    _watching.append(([os.path.realpath(folder) for folder in allowed], written))
+    _watching.append(([str(folder.resolve()) for folder in allowed], written))
     try:
         yield
     finally:
@@ -233,9 +233,9 @@ def _note(event: str, args: tuple[Any, ...]) -> None:
     if isinstance(path, int):
         return
     # What removes or renames a link does so to the link; what opens it, to the file behind it.
-    above, name = os.path.split(os.path.abspath(os.fsdecode(path)))
-    place = os.path.realpath(os.path.join(above, name) if event in ("open", "os.truncate") else above)
-    place = place if event in ("open", "os.truncate") else os.path.join(place, name)
+    given = Path(os.fsdecode(path))
+    follows = event in ("open", "os.truncate")
+    place = str(given.resolve() if follows else given.parent.resolve() / given.name)
     inside = any(place == folder or place.startswith(folder + os.sep) for folder in (*allowed, "/dev"))
     if not inside and ".pyc" not in place:
         written.append(f"{event} {place}")

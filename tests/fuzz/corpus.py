@@ -5,6 +5,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,11 @@ def bomb(side: int) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    body = zlib.compress(bytes(side + 1))
+    body = zlib.compress(bytes(min(side, 1000) + 1))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
+@cache
 def long_text_chunk() -> bytes:
     """Return a PNG whose compressed text becomes 80 MB."""
     head, end = picture()[:33], picture()[33:]
@@ -127,12 +129,17 @@ def write_table(file: Path, records: Sequence[Mapping[str, Any]]) -> None:
     pd.DataFrame(list(records)).to_parquet(file)
 
 
+def options(number: int) -> list[str]:
+    """Return the options of a question."""
+    return ["north", "south", "west"][: 2 + number % 2]
+
+
 def problem(number: int, **changes: Any) -> dict[str, Any]:
     """Return a question in ScienceQA's fields."""
     fields = {
-        "question": f"Which of these is number {number}?", "choices": ["north", "south", "west"][: 2 + number % 2],
+        "question": f"Which of these is number {number}?", "choices": options(number),
         "answer": number % 2, "hint": "Look at the picture.", "image": "image.png" if number < 2 else None,
-        "task": "closed choice", "grade": f"grade{number + 1}", "subject": "natural science", "topic": "physics",
+        "task": "closed choice", "grade": f"grade{number}", "subject": "natural science", "topic": "physics",
         "category": "Magnets", "skill": "Compare", "lecture": "Poles attract.", "solution": "It is so.",
         "split": ("train", "val", "test", "test")[number],
     }  # fmt: skip
@@ -216,7 +223,8 @@ def questions(number: int) -> dict[str, Any]:
     """Return a record of a question file of one's own."""
     return {
         "id": f"q{number}", "question": f"What is {number}?", "options": ["yes", "no"], "answer": number % 2,
-        "image": "a.png", "group": f"g{number // 2}", "split": "test" if number else "train", "hint": "Think.",
+        "image": "a.png", "group": f"g{number // 2}", "split": "test" if number else "train",
+        "hint": "Think.",
         "vector": [0.5, float(number)], "per_option": [[0.1], [0.2]],
     }  # fmt: skip
 
@@ -261,7 +269,8 @@ PUBLISHED_LINES = [
 ]
 
 REVIEWS = [
-    {"id": number, "question_id": number, "answer1_id": "a", "answer2_id": "b", "category": "llava_bench_conv",
+    {"id": number, "question_id": number, "answer1_id": "a", "answer2_id": "b",
+     "category": "llava_bench_conv",
      "content": "8 7\nGood.", "tuple": [8.0, 7 - 8 * (number == 3)] if number < 3 else [-1, -1]}
     for number in range(1, 4)
 ]  # fmt: skip
@@ -270,7 +279,8 @@ OUR_REVIEWS = [
     for review in REVIEWS
 ]
 BENCH_QUESTIONS = [
-    {"question_id": number, "image": "00.jpg", "text": f"What is {number}?", "category": ("conv", "detail", "complex")[number]}
+    {"question_id": number, "image": "00.jpg", "text": f"What is {number}?", "category": ("conv",
+     "detail", "complex")[number]}
     for number in range(3)
 ]  # fmt: skip
 BENCH_CONTEXTS = [
@@ -286,8 +296,10 @@ BENCH_ANSWERS = [
 ]
 
 CAPTIONS = {
-    "images": [{"id": 1, "file_name": "1.jpg", "width": 40, "height": 30}, {"id": 2, "file_name": "2.jpg", "width": 9, "height": 9}],
-    "annotations": [{"image_id": 1, "id": 1, "caption": "A dog."}, {"image_id": 2, "id": 2, "caption": "A cat."}],
+    "images": [{"id": 1, "file_name": "1.jpg", "width": 40, "height": 30}, {"id": 2,
+    "file_name": "2.jpg", "width": 9, "height": 9}],
+    "annotations": [{"image_id": 1, "id": 1, "caption": "A dog."}, {"image_id": 2, "id": 2,
+    "caption": "A cat."}],
     "info": {"year": 2017},
 }  # fmt: skip
 INSTANCES = {

@@ -26,13 +26,16 @@ _RAW = {
 }
 """What no Python value is written as; put in place of a mark."""
 _TEXTS = (
-    "", " ", "\n", "\x00", "a\nb\r\nc", "\ud800", "x\udc80", "\u202e\u2066", "../../beside/secret.txt", "..", ".",
-    "/etc/passwd", "/", "\\\\host\\share", "C:\\x.png", "a/b", "nul", "~", "%s%n{0}", "<script>alert(1)</script>",
+    "", " ", "\n", "\x00", "a\nb\r\nc", "\ud800", "x\udc80", "\u202e\u2066", "../../beside/secret.txt",
+    "..", ".",
+    "/etc/passwd", "/", "\\\\host\\share", "C:\\x.png", "a/b", "nul", "~", "%s%n{0}",
+    "<script>alert(1)</script>",
     "x" * 300, "y" * 70_000, "http://127.0.0.1:9/x.png", "data:,", "file:///etc/passwd", "-1", "1e5", "nan",
     "\N{COMBINING ACUTE ACCENT}" * 40, "<image>", "<image><image>", "A", "Z", "test",
 )  # fmt: skip
 _PLAIN = (
-    None, True, False, 0, -1, 1, 2, 7, 255, 2**31, 2**63, 2**64, -(2**63) - 1, 10**30, 10**400, 0.0, -0.5, 1.5, 1e-320,
+    None, True, False, 0, -1, 1, 2, 7, 255, 2**31, 2**63, 2**64, -(2**63) - 1, 10**30, 10**400, 0.0,
+    -0.5, 1.5, 1e-320,
     1e308, float("nan"), float("inf"), float("-inf"), HUGE_INT, HUGE_FLOAT, DEEP_LIST, DEEP_OBJECT,
     [], {}, [[]], [None], [{}], {"": 0}, [0] * 300, ["a", "b"], [[0.5, 0.5]], {"a": {"b": []}},
 )  # fmt: skip
@@ -142,8 +145,10 @@ def _other_encoding(content: bytes, rng: random.Random) -> bytes:
 def _other_content(content: bytes, rng: random.Random) -> bytes:
     return rng.choice(
         (
-            b"", b"\n", b"\0" * 4096, b"{}", b"[]", b"null", b"0", b'""', b"[[]]", b"[{}]", b"{}\n{}", b"NaN", b"\x89PNG\r\n\x1a\n",
-            b"PAR1" + b"\0" * 8 + b"PAR1", b"PK\x05\x06" + b"\0" * 18, b"\x93NUMPY\x01\x00", b"GIF89a", b"SQLite format 3\0",
+            b"", b"\n", b"\0" * 4096, b"{}", b"[]", b"null", b"0", b'""', b"[[]]", b"[{}]", b"{}\n{}",
+            b"NaN", b"\x89PNG\r\n\x1a\n",
+            b"PAR1" + b"\0" * 8 + b"PAR1", b"PK\x05\x06" + b"\0" * 18, b"\x93NUMPY\x01\x00", b"GIF89a",
+            b"SQLite format 3\0",
             b"[" * 60_000, b'{"a":' * 60_000, b"\xff\xd8\xff\xe0", rng.randbytes(300), pickle.dumps(Bomb()),
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n",
         )
@@ -151,7 +156,8 @@ def _other_content(content: bytes, rng: random.Random) -> bytes:
 
 
 _BYTES: tuple[Bytes, ...] = (
-    _flip_bits, _flip_bits, _truncate, _truncate, _cut_out, _repeat, _insert, _extreme_number, _mark, _line_ends,
+    _flip_bits, _flip_bits, _truncate, _truncate, _cut_out, _repeat, _insert, _extreme_number, _mark,
+    _line_ends,
     _other_encoding, _other_content,
 )  # fmt: skip
 
@@ -289,7 +295,8 @@ def _parquet(content: bytes, rng: random.Random) -> bytes:
             column = rng.choice(
                 (
                     pa.array([b"\xff\xfe"] * rows), pa.array([1.5] * rows), pa.array([float("nan")] * rows),
-                    pa.array([2**63 - 1] * rows), pa.array([["a"]] * rows), pa.array([{"bytes": b"x"}] * rows),
+                    pa.array([2**63 - 1] * rows), pa.array([["a"]] * rows),
+                    pa.array([{"bytes": b"x"}] * rows),
                     pa.array([True] * rows), pa.array(["x"] * rows), pa.array([[1.0, None]] * rows),
                     pa.array([10**17] * rows, pa.timestamp("ns")), pa.array(["x"] * rows).dictionary_encode(),
                     pa.nulls(rows), pa.array([-1] * rows), pa.array([[[0.5]]] * rows),

@@ -95,7 +95,8 @@ def _answers(name: str, folder: Path) -> object:
     from llava_core.evaluation.answers import read_answers
 
     examples = tuple(
-        Example(id=str(n), question="?", options=("north", "south", "west")[: 2 + n % 2], answer=0, split="test", group=str(n))
+        Example(id=str(n), question="?", options=("north", "south", "west")[: 2 + n % 2], answer=0,
+        split="test", group=str(n))
         for n in range(4)
     )  # fmt: skip
     found = read_answers(folder / name, Dataset(name="d", examples=examples, fingerprint="f"))
@@ -203,6 +204,10 @@ def _captions(folder: Path, *, strict: bool) -> object:
     return chunks, bad
 
 
+def _annotated_file(folder: Path) -> None:
+    (folder / "annotated.txt").write_text("[a cat] on [the mat]\nno phrase\n[x]\n")
+
+
 def _annotated(folder: Path) -> object:
     from llava_core.concepts.agreement import read_annotated
 
@@ -304,9 +309,8 @@ def _fold(n: int = 12) -> Any:
 
 
 def _oof(folder: Path, *, write: bool = False) -> object:
-    from ensembles.registry import find_member
-
     from ensembles.oof_store import OofStore
+    from ensembles.registry import find_member
 
     y = np.arange(12) % 2
 
@@ -406,7 +410,8 @@ def _run_files(folder: Path) -> None:
         ]
         summary = {
             "schema_version": 1, "study": "ensemble_vs_llm", "title": "t", "verdict": {"sentence": "It ran."},
-            "data": {"name": "d", "fingerprint": "aa", "n_questions": 6, "n_families": 6, "evaluated_on": "test"},
+            "data": {"name": "d", "fingerprint": "aa", "n_questions": 6, "n_families": 6,
+            "evaluated_on": "test"},
             "methods": methods, "choice": {"method": "stacking"}, "provenance": {"seed": len(name)},
         }  # fmt: skip
         corpus.write_json(run / "summary.json", summary)
@@ -541,7 +546,8 @@ def _tiny_bundle() -> Any:
         for n in range(4)
     ]
     sizes = TinySizes(
-        vocab_size=290, image_size=16, dim_vision=8, n_vision_layers=2, vision_mlp=8, dim_text=8, n_text_layers=1,
+        vocab_size=290, image_size=16, dim_vision=8, n_vision_layers=2, vision_mlp=8, dim_text=8,
+        n_text_layers=1,
         text_mlp=8, dim_llm=8, n_llm_layers=1, llm_mlp=8, n_heads=2,
     )  # fmt: skip
     return tiny_bundle(sizes, tiny_tokenizer(examples, [], vocab_size=290), seed=0)
@@ -622,7 +628,8 @@ READERS: dict[str, Reader] = {
         Reader(name="ScienceQA parquet", corpus=corpus.hf_parquet, read=partial(_dataset, "."), share=0.5),
         Reader(name="ScienceQA records", corpus=corpus.llava_records, read=partial(_dataset, "chat.json")),
         Reader(name="own questions, lines", corpus=corpus.own_lines, read=partial(_dataset, "own.jsonl")),
-        Reader(name="own questions, parquet", corpus=corpus.own_parquet, read=partial(_dataset, "own.parquet")),
+        Reader(name="own questions, parquet", corpus=corpus.own_parquet, read=partial(_dataset,
+        "own.parquet")),
         Reader(
             name="option rows, lines",
             corpus=lambda folder: corpus.write_lines(folder / "rows.jsonl", corpus.option_rows()),
@@ -636,10 +643,12 @@ READERS: dict[str, Reader] = {
         Reader(name="conversations", corpus=corpus.conversations, read=_load_conversations),
         Reader(name="pictures", corpus=_all_pictures, read=_read_pictures),
         Reader(name="pictures checked first", corpus=_all_pictures, read=_check_pictures),
-        Reader(name="data address", corpus=_one_address, read=_data_address, names_file=False, faults_of_files=False),
+        Reader(name="data address", corpus=_one_address, read=_data_address, names_file=False,
+        faults_of_files=False),
         *(
             Reader(
-                name=f"answers, {what}", corpus=partial(_answers_corpus, file, content), read=partial(_answers, file)
+                name=f"answers, {what}", corpus=partial(_answers_corpus, file, content),
+                read=partial(_answers, file)
             )
             for what, file, content in (
                 ("result file", "m.json", corpus.RESULT_FILE),
@@ -668,10 +677,11 @@ READERS: dict[str, Reader] = {
             read=_scene_lines,
         ),
         Reader(name="captions, strict", corpus=_caption_files, read=partial(_captions, strict=True)),
-        Reader(name="captions, bad ones counted", corpus=_caption_files, read=partial(_captions, strict=False)),
+        Reader(name="captions, bad ones counted", corpus=_caption_files, read=partial(_captions,
+        strict=False)),
         Reader(
             name="annotated captions",
-            corpus=lambda folder: (folder / "annotated.txt").write_text("[a cat] on [the mat]\nno phrase\n[x]\n"),
+            corpus=_annotated_file,
             read=_annotated,
         ),
         Reader(name="prompts", corpus=_prompt_files, read=_prompts),
@@ -680,23 +690,28 @@ READERS: dict[str, Reader] = {
         Reader(name="saved model", corpus=_model_files, read=_model, mended=_rehash_model, share=0.5),
         Reader(name="saved method", corpus=_method_files, read=_method, share=0.5),
         Reader(
-            name="out-of-fold predictions", corpus=lambda folder: _oof(folder, write=True), read=_oof, files=("*.npz",)
+            name="out-of-fold predictions", corpus=lambda folder: _oof(folder, write=True), read=_oof,
+            files=("*.npz",)
         ),
         Reader(name="shared search", corpus=_search_files, read=_search),
         Reader(name="runs to compare", corpus=_run_files, read=_compared_runs, share=0.25),
         Reader(name="run to go on with", corpus=_spec_files, read=_continued_run),
-        Reader(name="settings of a study", corpus=_settings_files, read=_settings, names_file=False, faults_of_files=False),
+        Reader(name="settings of a study", corpus=_settings_files, read=_settings, names_file=False,
+        faults_of_files=False),
         Reader(
-            name="settings of a training", corpus=_stage_settings_files, read=_stage_settings, names_file=False,
+            name="settings of a training", corpus=_stage_settings_files, read=_stage_settings,
+            names_file=False,
             faults_of_files=False,
         ),
         Reader(
-            name="checkpoint of ours", corpus=_checkpoint_files, read=_checkpoint, mended=_rehash_checkpoint, share=0.1
+            name="checkpoint of ours", corpus=_checkpoint_files, read=_checkpoint,
+            mended=_rehash_checkpoint, share=0.1
         ),
         Reader(name="checkpoint of Hugging Face", corpus=_stock_files, read=_stock, share=0.1),
         Reader(name="projector of stage 1", corpus=_projector_file, read=_projector),
         Reader(
-            name="state of a training", corpus=lambda folder: _training_state(folder, write=True), read=_training_state,
+            name="state of a training", corpus=lambda folder: _training_state(folder, write=True),
+            read=_training_state,
         ),
     )
 }  # fmt: skip

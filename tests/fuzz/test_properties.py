@@ -2,6 +2,7 @@
 
 import json
 import string
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from studies.spec.ensemble import EnsembleSpec
 from tests.fuzz import corpus
 
 FILE = Path("x.json")
-# Time is the governor's business where tests share two cores: no deadline for single examples.
+# No deadline for single examples: cores are shared with other tests.
 few = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
 values = st.recursive(
@@ -27,6 +28,15 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=12,
 )
+
+
+def refusal(read: Callable[[], object]) -> str | None:
+    """Return the message of the one error that a reader may raise, None where it reads."""
+    try:
+        read()
+    except InputError as error:
+        return str(error)
+    return None
 
 
 @few
@@ -39,11 +49,8 @@ def test_json_that_can_be_used_comes_through(value: Any, as_ascii: bool, marked:
 @few
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused_in_one_line(content: bytes) -> None:
-    try:
-        parse_json(content, path=FILE)
-    except InputError as error:
-        assert str(error).startswith("x.json: ")
-        assert str(error).isprintable()
+    told = refusal(lambda: parse_json(content, path=FILE))
+    assert told is None or (told.startswith("x.json: ") and told.isprintable())
 
 
 @few
@@ -124,7 +131,8 @@ def test_a_specification_comes_back_from_its_text(
     folds: int, level: float, trees: list[int], ablation: bool, limit: int | None
 ) -> None:
     told = [
-        f"folds={folds}", f"level={level!r}", f"curve_trees={','.join(map(str, trees))}", f"ablation={str(ablation).lower()}"
+        f"folds={folds}", f"level={level!r}", f"curve_trees={','.join(map(str, trees))}",
+        f"ablation={str(ablation).lower()}"
     ]  # fmt: skip
     spec = resolve(EnsembleSpec, "ensemble_vs_llm", settings=told, limit=limit)
     assert (spec.folds, spec.level, spec.curve_trees, spec.ablation) == (folds, level, tuple(trees), ablation)
@@ -137,10 +145,8 @@ def test_any_text_is_a_setting_or_refused_in_one_line(text: str) -> None:
     from llava_core.recipes import mini_cpu
 
     for setting in (text, f"n_epochs={text}", f"optim.lr={text}", f"trains={text}", f"new_projector={text}"):
-        try:
-            with_settings(mini_cpu().align, [setting])
-        except InputError as error:
-            assert str(error).isprintable()
+        told = refusal(lambda setting=setting: with_settings(mini_cpu().align, [setting]))
+        assert told is None or (told.isprintable() and "allowed" in told)
 
 
 @pytest.mark.parametrize(

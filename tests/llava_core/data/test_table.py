@@ -193,5 +193,5 @@ def test_other_types_and_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"own\.parquet: cannot be read as parquet"):
         load_dataset(tmp_path / "own.parquet")
     (tmp_path / "own.jsonl").write_bytes(b"\xff\xfe{}")
-    with pytest.raises(InputError, match=r"own\.jsonl: not UTF-8 text"):
+    with pytest.raises(InputError, match=r"own\.jsonl, record line 1: not UTF-8 text"):
         load_dataset(tmp_path / "own.jsonl")
