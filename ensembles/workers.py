@@ -168,7 +168,10 @@ def load_search(file: Path, *, storage: Path | str | None = None) -> Search:
         told = json.loads(_regular(file).read_text(encoding="utf-8"))
 
         def array(name: str) -> Any:
-            return np.load(_regular(file.parent / f"{name}.npy"), mmap_mode="r", allow_pickle=False)
+            found = np.load(_regular(file.parent / f"{name}.npy"), mmap_mode="r", allow_pickle=False)
+            if not isinstance(found, np.ndarray):
+                raise ValueError(f"{name}.npy is no array")
+            return found
 
         return Search(
             member=told["member"],

@@ -20,7 +20,7 @@ from transformers.image_processing_base import ImageProcessingMixin
 from transformers.utils import logging
 
 from llava_core.checkpoint.bundle import ImageProcessor
-from llava_core.data.json_file import read_json_object
+from llava_core.data.json_file import check_is_file, read_json_object
 from llava_core.errors import InputError, shown
 
 MOST_LAYERS = 1000
@@ -53,6 +53,9 @@ def find_folder(source: str | Path) -> Path:
     """
     path = Path(source)
     if path.is_dir():
+        for file in path.iterdir():
+            if not file.is_dir():
+                check_is_file(file)  # the libraries would wait for a pipe
         return path
     if path.is_absolute() or str(source).startswith(".") or str(source).count("/") != 1:
         raise InputError("no such folder, and no name of a model on the hub (owner/name)", path=path)

@@ -184,6 +184,8 @@ class FeatureStore:
             array: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
         except Exception as error:  # numpy parses a header as Python
             raise InputError(f"cannot be read as an array: {error}", path=file) from None
+        if not isinstance(array, np.ndarray):
+            raise InputError("got an archive of arrays, allowed is one array", path=file)
         if array.shape != info.shape or str(array.dtype) != info.dtype:
             raise InputError(
                 f"got {array.dtype} of shape {array.shape}, the manifest says {info.dtype} of {info.shape}",

@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from llava_core.data.json_file import read_json_object
+from llava_core.data.json_file import check_is_file, read_json_object
 from llava_core.errors import InputError
 from llava_core.train.loop import Trace
 from llava_core.train.processes import Place, set_whole, whole
@@ -125,10 +125,10 @@ def _loaded(
 ) -> Trace:
     with ExitStack() as stack:
         # Read tensor by tensor: every process does this, and none needs all of it at once.
-        files = [
-            stack.enter_context(safe_open(file, framework="pt"))
-            for file in sorted(path.glob("weights-*.safetensors"))
-        ]
+        places = sorted(path.glob("weights-*.safetensors"))
+        for place in places:
+            check_is_file(place)
+        files = [stack.enter_context(safe_open(place, framework="pt")) for place in places]
         stored = {name: file for file in files for name in file.keys()}  # noqa: SIM118 - no mapping
         _make_moments(optimizer)
         for name, tensor in list(_tensors(model, optimizer)):
@@ -147,6 +147,8 @@ def _loaded(
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
+    except InputError:
+        raise
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, OSError) as error:
         raise InputError(
             f"is no whole state of this training; remove it and go on ({error})", path=path

@@ -42,9 +42,11 @@ def read_runs(paths: Sequence[Path]) -> list[FinishedRun]:
     runs = [read_finished(path, name) for path, name in zip(paths, _names(places), strict=True)]
     studies = list(dict.fromkeys(str(run.summary["study"]) for run in runs))
     if len(studies) > 1:
-        raise InputError(f"got runs of {' and '.join(studies)}, allowed are runs of one study", field="run")
+        other = next(run for run in runs if run.summary["study"] != studies[0])
+        told = f"got runs of {' and '.join(studies)}, allowed are runs of one study"
+        raise InputError(told, path=other.path, field="run")
     if not set.intersection(*(set(run.methods) for run in runs)):
-        raise InputError("got runs without a method in common", field="run")
+        raise InputError("got runs without a method in common", path=runs[-1].path, field="run")
     return runs
 
 

@@ -113,9 +113,14 @@ def read_studies(source: Path | str) -> "list[Study]":
                 record=study.study_name,
             )
         for trial in study.get_trials(deepcopy=False):
-            if trial.state.name == "COMPLETE" and len(trial.values or ()) != 1:
+            scores = list(trial.values or ())
+            told = [*scores, *trial.intermediate_values.values()]
+            is_whole = trial.state.name != "COMPLETE" or len(scores) == 1
+            if not is_whole or not all(isinstance(value, int | float) for value in told):
                 raise InputError(
-                    f"trial {trial.number} is complete without one score", path=place, record=study.study_name
+                    f"trial {trial.number} has no score, several, or one that is no number",
+                    path=place,
+                    record=study.study_name,
                 )
     return studies
 
