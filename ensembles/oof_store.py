@@ -16,7 +16,6 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -74,6 +73,8 @@ class OofStore:
         """
         key = entry_key(estimator, fold, **of_rows)
         kept = None if with_model else self._read(key)
+        if kept is not None and kept.prob.shape[:1] != np.shape(fold.held_out):
+            raise ValueError(f"the entry {key} holds {kept.prob.shape} predictions, of other rows")
         if kept is not None:
             return kept
         found = predict_fold(estimator, fold, **of_rows)
@@ -84,12 +85,15 @@ class OofStore:
         if self.path is None:
             return self._entries.get(key)
         file = self.path / f"{key}.npz"
-        if not file.is_file():
+        if not file.exists():
             return None
+        if not file.is_file():
+            raise ValueError(f"{file} is no file")
         try:
             with file.open("rb") as opened, np.load(opened, allow_pickle=False) as entry:
-                return FoldPrediction(prob=entry["prob"], fit_s=float(entry["fit_s"]))
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+                prob = entry["prob"].astype(np.float64, casting="safe")
+                return FoldPrediction(prob=prob, fit_s=float(entry["fit_s"]))
+        except Exception as error:  # whatever broken bytes lead numpy and zipfile to
             raise ValueError(f"{file} is no whole entry of out-of-fold predictions: {error}") from error
 
     def _write(self, key: str, found: FoldPrediction) -> None:

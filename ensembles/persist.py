@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
@@ -90,13 +91,18 @@ def load_model(path: Path) -> Any:
     Raises
     ------
     ValueError
-        If a file is missing, changed or of another version, or holds a type that is not trusted.
+        If a file is missing, changed, broken or of another version, or holds a type that is not trusted.
     """
     skops_io = _skops_io()
     try:
+        for file in (path / MANIFEST_FILE, path / MODEL_FILE):
+            if file.exists() and not file.is_file():  # a pipe or a device may never end
+                raise ValueError(f"{file.name} is no file")
         manifest = json.loads((path / MANIFEST_FILE).read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict):
+            raise ValueError(f"{MANIFEST_FILE} is no manifest")
         found = _sha256(path / MODEL_FILE)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} holds no whole model: {error}") from error
     if manifest.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(
@@ -105,11 +111,19 @@ def load_model(path: Path) -> Any:
         )
     if manifest.get("sha256") != found:
         raise ValueError(f"{path / MODEL_FILE} is not the file that was written: its SHA-256 differs")
-    types = skops_io.get_untrusted_types(file=path / MODEL_FILE)
+    types = _read(skops_io.get_untrusted_types, path / MODEL_FILE)
     strange = sorted(set(types) - TRUSTED_TYPES)
     if strange:
         raise ValueError(f"{path / MODEL_FILE} holds types that are not trusted: {', '.join(strange)}")
-    return skops_io.load(path / MODEL_FILE, trusted=types)
+    return _read(skops_io.load, path / MODEL_FILE, trusted=types)
+
+
+def _read(read: Callable[..., Any], file: Path, **options: Any) -> Any:
+    """Let skops read a file; whatever foreign bytes lead it to is one kind of error."""
+    try:
+        return read(file=file, **options)
+    except Exception as error:
+        raise ValueError(f"{file} cannot be read as a model: {type(error).__name__}: {error}") from error
 
 
 def _skops_io() -> Any:

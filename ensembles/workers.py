@@ -170,10 +170,13 @@ def load_search(file: Path, *, storage: Path | str | None = None) -> Search:
         If a file is missing or broken.
     """
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        told = json.loads(_regular(file).read_text(encoding="utf-8"))
 
         def array(name: str) -> Any:
-            return np.load(file.parent / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            found = np.load(_regular(file.parent / f"{name}.npy"), mmap_mode="r", allow_pickle=False)
+            if not isinstance(found, np.ndarray):
+                raise ValueError(f"{name}.npy is no array")
+            return found
 
         return Search(
             member=told["member"],
@@ -194,8 +197,15 @@ def load_search(file: Path, *, storage: Path | str | None = None) -> Search:
             fixed=told["fixed"],
             sampler=told["sampler"],
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # numpy parses a header as Python
         raise ValueError(f"{file} holds no whole search: {error}") from error
+
+
+def _regular(file: Path) -> Path:
+    """Return the file unless it is a pipe or a device, which may never end."""
+    if file.exists() and not file.is_file():
+        raise ValueError(f"{file.name} is no file")
+    return file
 
 
 @dataclass(slots=True)

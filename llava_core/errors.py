@@ -2,12 +2,16 @@
 
 import errno
 from pathlib import Path
+from reprlib import Repr
 
 from llava_core.keys import without_secrets
 
+MOST_TOLD = 600
+"""Signs of a message beyond the path; what a file holds may be of any length."""
+
 
 class InputError(ValueError):
-    """Input that cannot be used, told in one line.
+    """Input that cannot be used, told in one line of printable signs, whatever the input holds.
 
     Parameters
     ----------
@@ -35,13 +39,24 @@ class InputError(ValueError):
         field: str | None = None,
     ) -> None:
         where = [str(path)] if path is not None else []
-        where += [f"record {record}"] if record is not None else []
-        where += [f"field {field}"] if field is not None else []
-        super().__init__(f"{', '.join(where)}: {problem}" if where else problem)
-        self.problem = problem
+        where += [f"record {_short(record, 80)}"] if record is not None else []
+        where += [f"field {_short(field, 80)}"] if field is not None else []
+        self.problem = _printable(_short(problem, MOST_TOLD))
+        super().__init__(_printable(": ".join([", ".join(where), self.problem] if where else [self.problem])))
         self.path = path
         self.record = record
         self.field = field
+
+
+def shown(value: object) -> str:
+    """Return a value of a file in few signs, however long or deeply nested it is.
+
+    Examples
+    --------
+    >>> shown("north"), shown([1, [2, [3, [4, [5]]]]])
+    ("'north'", '[1, [2, [3, [...]]]]')
+    """
+    return _REPR.repr(value)
 
 
 def told_in_one_line(error: InputError | OSError) -> str | None:
@@ -58,3 +73,20 @@ def told_in_one_line(error: InputError | OSError) -> str | None:
     if error.filename is None or error.strerror is None:
         return None
     return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
+
+
+_REPR = Repr()
+_REPR.maxlevel = 4
+_REPR.maxstring = _REPR.maxother = 80
+_REPR.maxlong = 40
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def _printable(text: str) -> str:
+    """Return a text with line ends, control signs and halves of surrogate pairs as their escapes."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

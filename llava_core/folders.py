@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from llava_core.errors import InputError
+from llava_core.errors import InputError, shown
 
 
 def check_replaceable(path: Path, *, marks: Sequence[str]) -> None:
@@ -33,6 +33,20 @@ def check_replaceable(path: Path, *, marks: Sequence[str]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"the folder above cannot be made ({error.strerror})", path=path) from None
+
+
+def file_inside(folder: Path, name: object) -> Path:
+    """Return the file that a list of files names in a folder.
+
+    Raises
+    ------
+    InputError
+        If the name is none, or leads out of the folder.
+    """
+    path = Path(name) if isinstance(name, str) and "\0" not in name else Path()
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise InputError(f"got {shown(name)}, allowed is the name of a file in the folder", path=folder)
+    return folder / path
 
 
 def cache_folder(name: str) -> Path:

@@ -36,6 +36,8 @@ def with_settings(config: Config, settings: Iterable[str]) -> Config:
             )
         try:
             config = _replaced(config, name.split("."), name, text)
+        except InputError:
+            raise
         except ValueError as error:
             raise InputError(str(error), field=name) from None
     return config

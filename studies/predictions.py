@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from llava_core.data.parquet_file import reading_parquet
 from llava_core.errors import InputError
 from studies.files import write_parquet
 
@@ -121,6 +122,9 @@ def check_predictions(frame: pd.DataFrame) -> None:
         "an option twice": frame.duplicated(["method", "seed", "example_id", "option_index"]).groupby(
             [frame["method"], frame["seed"], frame["example_id"]], sort=False
         ).any(),
+        "a share of the choice that is no number": frame["chosen"].isna().groupby(
+            [frame["method"], frame["seed"], frame["example_id"]], sort=False
+        ).any(),
         "probabilities that do not sum to 1": (n_prob > 0) & ((by["prob"].sum() - 1).abs() > 1e-6),
         "probabilities of some options only": (n_prob > 0) & (n_prob < by.size()),
         "a probability outside 0 and 1": (by["prob"].min() < -1e-9) | (by["prob"].max() > 1 + 1e-9),
@@ -150,11 +154,12 @@ def read_predictions(path: Path) -> pd.DataFrame:
         If the file is missing, unreadable or not of the schema.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError("no such predictions table", path=path)
-    try:
+    with reading_parquet(path):
         frame = pd.read_parquet(path)
+    try:
         check_predictions(frame)
-    except (ValueError, OSError) as error:
+        return frame.astype(_TYPES)
+    except (ValueError, TypeError) as error:
         raise InputError(f"got no predictions table: {error}", path=path) from None
-    return frame.astype(_TYPES)

@@ -17,6 +17,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from llava_core.data.json_file import check_is_file, read_file
 from llava_core.errors import InputError
 from studies.files import file_hash, remove, write_json, write_text
 
@@ -146,7 +147,7 @@ def open_run(
         raise InputError("got a file, allowed is a folder for the run", path=path)
     stored = path / SPEC_FILE
     if path.is_dir() and any(file.name != ".lock" for file in path.iterdir()):
-        if not stored.is_file():
+        if not stored.exists():
             raise InputError(
                 "got a folder that is not empty and holds no run, allowed is a new or empty one", path=path
             )
@@ -154,7 +155,7 @@ def open_run(
             raise InputError(
                 "holds a run already; continue it with --resume or choose another --out", path=path
             )
-        different = differ(stored.read_text())
+        different = differ(_text(stored))
         if different:
             raise InputError(
                 f"holds a run of another specification ({'; '.join(different)}); "
@@ -206,13 +207,32 @@ def json_round(content: Facts) -> Facts:
 
 
 def _read_record(marker: Path) -> dict[str, Any]:
-    if not marker.is_file():
+    if not marker.exists():
         return {}
+    check_is_file(marker)
     try:
         record = json.loads(marker.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return record if isinstance(record, dict) else {}
+    return record if isinstance(record, dict) and _is_whole(record) else {}
+
+
+def _is_whole(record: Mapping[str, Any]) -> bool:
+    """Whether what is read of a record is of its type; another record is as good as none."""
+    facts, files, seconds = (
+        record.get(name, none) for name, none in (("facts", {}), ("files", {}), ("seconds", 0))
+    )
+    is_told = record.get("state") != "done" or "facts" in record
+    return (
+        is_told and isinstance(facts, dict) and isinstance(files, dict) and isinstance(seconds, int | float)
+    )
+
+
+def _text(file: Path) -> str:
+    try:
+        return read_file(file).decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 text (byte {error.start})", path=file) from None
 
 
 def _is_passing(relative: Path) -> bool:

@@ -20,7 +20,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,14 @@ from transformers import (
 from llava_core.checkpoint.bundle import LlavaBundle
 from llava_core.checkpoint.chat_template import chat_template
 from llava_core.checkpoint.own import fits_stock, save_own
-from llava_core.checkpoint.sources import quiet
+from llava_core.checkpoint.sources import foreign, quiet
 from llava_core.checkpoint.stock import stock_config, stock_weights
 from llava_core.data.conversation import IMAGE_TOKEN
+from llava_core.data.json_file import read_json, read_json_object
+from llava_core.data.prompts import ALLOWED, PROMPTS
 from llava_core.data.template import Template
-from llava_core.errors import InputError
-from llava_core.folders import check_replaceable
+from llava_core.errors import InputError, shown
+from llava_core.folders import check_replaceable, file_inside
 from llava_core.model.llava import hf_names
 from llava_core.model.projector import projector_kind, projector_settings
 
@@ -136,14 +138,17 @@ def load_extras(path: Path, bundle: LlavaBundle, *, dtype: torch.dtype, device: 
     about = read_about(path)
     clip = clip_tokenizer = None
     if (path / "clip_config.json").is_file():
-        clip_config = CLIPConfig.from_dict(json.loads((path / "clip_config.json").read_text()))
-        with torch.device("meta"):
-            clip = CLIPModel(clip_config)
-        clip.vision_model = bundle.model.vision_tower
-        stored = {
-            name: tensor.to(device, dtype) for name, tensor in load_file(path / "clip.safetensors").items()
-        }
-        lacking = clip.load_state_dict(stored, strict=False, assign=True)
+        told = read_json_object(path / "clip_config.json")
+        with foreign("the rest of CLIP cannot be read", path / "clip_config.json"):
+            clip_config = CLIPConfig.from_dict(told)
+            with torch.device("meta"):
+                clip = CLIPModel(clip_config)
+            clip.vision_model = bundle.model.vision_tower
+            stored = {
+                name: tensor.to(device, dtype)
+                for name, tensor in load_file(path / "clip.safetensors").items()
+            }
+            lacking = clip.load_state_dict(stored, strict=False, assign=True)
         lost = [name for name in lacking.missing_keys if not name.startswith("vision_model.")]
         if lost or lacking.unexpected_keys:
             raise InputError(
@@ -156,22 +161,63 @@ def load_extras(path: Path, bundle: LlavaBundle, *, dtype: torch.dtype, device: 
         clip.requires_grad_(False).eval()
         clip_tokenizer = bundle.tokenizer
         if (path / "clip_tokenizer").is_dir():
-            clip_tokenizer = PreTrainedTokenizerFast.from_pretrained(str(path / "clip_tokenizer"))
+            with foreign("CLIP's tokenizer cannot be read", path / "clip_tokenizer"):
+                clip_tokenizer = PreTrainedTokenizerFast.from_pretrained(str(path / "clip_tokenizer"))
     return replace(
         bundle,
         template=Template(**about["template"]),
         prompt=about["prompt"],
         clip=clip,
         clip_tokenizer=clip_tokenizer,
-        meta=json.loads((path / "training.json").read_text()),
-        seen_ids=frozenset(json.loads((path / "seen_ids.json").read_text())),
+        meta=read_json_object(path / "training.json"),
+        seen_ids=read_ids(path / "seen_ids.json"),
     )
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """Return what our own file says; the manifest must have been checked."""
-    about: dict[str, Any] = json.loads((path / OURS).read_text())
+    """Return what our own file says; the manifest must have been checked.
+
+    Raises
+    ------
+    InputError
+        If a field is missing, or names nothing that is known.
+    """
+    about = read_json_object(path / OURS)
+    for field in ("stage", "projector", "prompt"):
+        if not isinstance(about.get(field), str):
+            raise InputError(f"got {shown(about.get(field))}, allowed is text", path=path / OURS, field=field)
+    template = about.get("template")
+    known = {each.name: each.default is MISSING for each in fields(Template)}
+    needed = {name for name, is_needed in known.items() if is_needed}
+    if (
+        not isinstance(template, dict)
+        or not needed <= set(template) <= set(known)
+        or not all(value is None or isinstance(value, str | bool) for value in template.values())
+    ):
+        raise InputError(
+            f"got {shown(template)}, allowed are the fields {', '.join(known)}",
+            path=path / OURS,
+            field="template",
+        )
+    if about["prompt"] not in PROMPTS:
+        raise InputError(
+            f"got {shown(about['prompt'])}, allowed are {ALLOWED}", path=path / OURS, field="prompt"
+        )
     return about
+
+
+def read_ids(file: Path) -> frozenset[str]:
+    """Return the ids of a file with a list of them.
+
+    Raises
+    ------
+    InputError
+        If it holds anything else.
+    """
+    ids = read_json(file)
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+        raise InputError(f"got {shown(ids)}, allowed is a list of ids", path=file)
+    return frozenset(ids)
 
 
 def verify_checkpoint(path: Path) -> None:
@@ -184,7 +230,7 @@ def verify_checkpoint(path: Path) -> None:
     """
     manifest = read_manifest(path)
     for name, described in manifest["files"].items():
-        file = path / name
+        file = file_inside(path, name)
         if not file.is_file():
             raise InputError("file named in manifest.json is missing", path=file)
         found = describe_file(file)
@@ -210,19 +256,23 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise InputError("no such checkpoint folder", path=path)
     if not file.is_file():
         raise InputError("no manifest.json: not a checkpoint, or one that was only half written", path=path)
-    try:
-        manifest: dict[str, Any] = json.loads(file.read_text())
-        version = manifest["schema_version"]
-        files = manifest["files"]
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise InputError("got a broken manifest.json", path=path) from None
+    manifest = read_json_object(file)
+    version, files = manifest.get("schema_version"), manifest.get("files")
+    if not isinstance(files, dict) or not all(_is_described(each) for each in files.values()):
+        raise InputError("got a broken manifest.json", path=path)
     if version != SCHEMA_VERSION or not files.keys() >= _NEEDED:
         raise InputError(
-            f"got a manifest of schema version {version!r} with {len(files)} files, "
+            f"got a manifest of schema version {shown(version)} with {len(files)} files, "
             f"allowed is a LLaVA checkpoint of version {SCHEMA_VERSION}",
             path=path,
         )
     return manifest
+
+
+def _is_described(told: object) -> bool:
+    return (
+        isinstance(told, dict) and isinstance(told.get("bytes"), int) and isinstance(told.get("sha256"), str)
+    )
 
 
 def describe_file(file: Path) -> dict[str, Any]:

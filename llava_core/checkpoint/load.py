@@ -11,14 +11,12 @@ by `llava_core.checkpoint.join`.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from transformers import CLIPModel, LlavaConfig, LlavaForConditionalGeneration
 
 from llava_core.checkpoint.bundle import LlavaBundle, attach_clip
@@ -27,6 +25,7 @@ from llava_core.checkpoint.folder import (
     describe_file,
     load_extras,
     read_about,
+    read_ids,
     read_manifest,
     verify_checkpoint,
 )
@@ -35,6 +34,7 @@ from llava_core.checkpoint.own import load_own
 from llava_core.checkpoint.quantize import Quantize, quantization
 from llava_core.checkpoint.sources import (
     find_folder,
+    foreign,
     load_whole,
     read_config,
     read_image_processor,
@@ -44,7 +44,7 @@ from llava_core.checkpoint.stock import check_config, from_stock
 from llava_core.data.conversation import IMAGE_TOKEN
 from llava_core.data.prompts import find_prompt
 from llava_core.data.template import TEMPLATES
-from llava_core.errors import InputError
+from llava_core.errors import InputError, shown
 from llava_core.model.projector import STOCK_PROJECTORS
 
 Layout = Literal["ours", "hugging_face", "original"]
@@ -131,7 +131,7 @@ def layout_of(folder: Path) -> Layout:
     if config.get("model_type") == "llava" and "text_config" in config:
         return "hugging_face"
     raise InputError(
-        f"got a model of type {config.get('model_type')!r}, allowed are LLaVA 1 and 1.5: our own "
+        f"got a model of type {shown(config.get('model_type'))}, allowed are LLaVA 1 and 1.5: our own "
         "checkpoints, model_type llava with a text_config (Hugging Face), or mm_vision_tower (original)",
         path=folder / "config.json",
         field="model_type",
@@ -166,7 +166,7 @@ def read_seen_ids(source: str | Path) -> frozenset[str]:
     folder = find_folder(source)
     if layout_of(folder) != "ours":
         return frozenset()
-    return frozenset(json.loads((folder / "seen_ids.json").read_text()))
+    return read_ids(folder / "seen_ids.json")
 
 
 def says_what_it_saw(source: str | Path) -> bool:
@@ -201,11 +201,8 @@ def _load_stock(
             template=_template(template),
         )
     told = read_config(folder)
-    try:
+    with foreign("transformers refuses it", folder / "config.json"):
         config = LlavaConfig.from_dict(told)
-    except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(f"transformers refuses it: {first}", path=folder / "config.json") from None
     check_config(config, path=folder / "config.json")
     tokenizer = read_tokenizer(folder)
     image_id = tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)

@@ -8,7 +8,6 @@ model it was trained for. Refused: LoRA folders (merge them with the reference c
 around images, and tiles (1.6).
 """
 
-import json
 import re
 import zipfile
 from pathlib import Path
@@ -29,8 +28,10 @@ from llava_core.checkpoint.sources import (
     read_image_processor,
     read_tokenizer,
 )
+from llava_core.data.json_file import check_is_file, read_json_object
 from llava_core.data.template import Template
 from llava_core.errors import InputError
+from llava_core.folders import file_inside
 from llava_core.model.llava import LlavaModel
 from llava_core.model.projector import STOCK_PROJECTORS, build_projector
 
@@ -170,8 +171,10 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     index = next(iter(folder.glob("*.index.json")), None)
     if index is not None:
         try:
-            named = set(json.loads(index.read_text())["weight_map"].values())
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+            named = {
+                file_inside(folder, name).name for name in read_json_object(index)["weight_map"].values()
+            }
+        except (KeyError, TypeError, AttributeError):
             raise InputError(
                 "got a broken index, allowed is a weight_map of names to files", path=index
             ) from None
@@ -194,11 +197,12 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
 def _safetensors_file(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise InputError(f"got a file that safetensors cannot read ({error})", path=file) from None
 
 
 def _torch_file(file: Path) -> dict[str, Tensor]:
+    check_is_file(file)
     try:
         # Files of before 2020 are no archives, and cannot be mapped.
         found = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))

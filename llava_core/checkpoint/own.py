@@ -19,14 +19,12 @@ from typing import Any
 
 import torch
 from huggingface_hub import save_torch_state_dict
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, CLIPVisionModel, LlavaConfig
 
 from llava_core.checkpoint.bundle import LlavaBundle
-from llava_core.checkpoint.sources import read_config
+from llava_core.checkpoint.sources import foreign, read_config
 from llava_core.checkpoint.stock import stock_config
-from llava_core.errors import InputError
 from llava_core.model.llava import LlavaModel, load_hf_names
 from llava_core.model.projector import STOCK_PROJECTORS, build_projector, projector_kind
 
@@ -77,9 +75,10 @@ def load_own(
     InputError
         If the files do not fit each other.
     """
-    config = LlavaConfig.from_dict(read_config(folder) | {"model_type": "llava"})
-    text, vision = config.text_config, config.vision_config
-    try:
+    told = read_config(folder) | {"model_type": "llava"}
+    with foreign("the model cannot be read", folder):
+        config = LlavaConfig.from_dict(told)
+        text, vision = config.text_config, config.vision_config
         projector = build_projector(
             about["projector"],
             vision.hidden_size,
@@ -99,6 +98,4 @@ def load_own(
         for file in sorted(folder.glob(f"{_WEIGHTS}*.safetensors")):
             weights |= load_file(file)
         load_hf_names(model, weights)
-    except (ValueError, SafetensorError) as error:
-        raise InputError(str(error), path=folder) from None
     return model.eval()

@@ -4,14 +4,12 @@ Nothing is inferred from a name: a folder is a folder, everything else is asked 
 from the hub, through huggingface_hub with its own settings (``HF_HOME``, ``HF_HUB_OFFLINE``, tokens).
 """
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
     AutoTokenizer,
     CLIPImageProcessorPil,
@@ -22,8 +20,11 @@ from transformers.image_processing_base import ImageProcessingMixin
 from transformers.utils import logging
 
 from llava_core.checkpoint.bundle import ImageProcessor
-from llava_core.errors import InputError
+from llava_core.data.json_file import check_is_file, read_json_object
+from llava_core.errors import InputError, shown
 
+MOST_LAYERS = 1000
+"""More than any model has; each costs time and memory before a weight is read."""
 _UNUSED = ["*.msgpack", "*.h5", "*.ot", "*.onnx", "*.gguf", "original/*", "consolidated*"]
 
 
@@ -52,6 +53,9 @@ def find_folder(source: str | Path) -> Path:
     """
     path = Path(source)
     if path.is_dir():
+        for file in path.iterdir():
+            if not file.is_dir():
+                check_is_file(file)  # the libraries would wait for a pipe
         return path
     if path.is_absolute() or str(source).startswith(".") or str(source).count("/") != 1:
         raise InputError("no such folder, and no name of a model on the hub (owner/name)", path=path)
@@ -83,16 +87,30 @@ def load_whole(kind: Any, folder: Path, *, dtype: torch.dtype, **options: Any) -
         If a weight is missing, too many, of another shape, or cannot be read; transformers alone would fill
         what is missing with random numbers.
     """
-    try:
-        with quiet():  # what transformers would warn of is told below, in one line
-            model, info = kind.from_pretrained(
-                str(folder), dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **options
-            )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"weights cannot be read: {first}", path=folder) from None
+    with foreign("weights cannot be read", folder), quiet():  # what transformers would warn of is told below
+        model, info = kind.from_pretrained(
+            str(folder), dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **options
+        )
     _check_loaded(info, folder)
     return model
+
+
+@contextmanager
+def foreign(problem: str, path: Path) -> Iterator[None]:
+    """Tell whatever the libraries that read models come upon in the block as bad input.
+
+    Raises
+    ------
+    InputError
+        With the problem and the first line of the library's.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        told = str(error).strip() or type(error).__name__
+        raise InputError(f"{problem}: {told.splitlines()[0]}", path=path) from None
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -104,14 +122,10 @@ def read_config(folder: Path) -> dict[str, Any]:
         If it is missing or broken.
     """
     file = folder / "config.json"
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError("no config.json: not a model's folder", path=folder) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"got broken JSON ({error})", path=file) from None
-    if not isinstance(config, dict):
-        raise InputError(f"got {type(config).__name__}, allowed is an object", path=file)
+    if not file.exists():
+        raise InputError("no config.json: not a model's folder", path=folder)
+    config = read_json_object(file)
+    _check_layers(config, file)
     return config
 
 
@@ -123,12 +137,11 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     InputError
         If there is none, or one that gives no character offsets.
     """
-    try:
-        with quiet():  # of a model type that is ours alone
-            tokenizer = AutoTokenizer.from_pretrained(str(folder))
-    except (OSError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(f"got no tokenizer that transformers can read ({first})", path=folder) from None
+    with (
+        foreign("got no tokenizer that transformers can read", folder),
+        quiet(),
+    ):  # of a type that is ours alone
+        tokenizer = AutoTokenizer.from_pretrained(str(folder))
     if not tokenizer.is_fast:
         raise InputError("got a tokenizer without character offsets, allowed is a fast one", path=folder)
     return tokenizer
@@ -142,10 +155,8 @@ def read_image_processor(folder: Path) -> ImageProcessor:
     InputError
         If there is none, or another one than CLIP's or LLaVA's.
     """
-    try:
+    with foreign("no preprocessor_config.json or processor_config.json", folder):
         told, _ = ImageProcessingMixin.get_image_processor_dict(str(folder))
-    except OSError:
-        raise InputError("no preprocessor_config.json or processor_config.json", path=folder) from None
     name = str(told.get("image_processor_type") or told.get("feature_extractor_type") or "CLIPImageProcessor")
     kinds = {"CLIP": CLIPImageProcessorPil, "Llava": LlavaImageProcessorPil}
     kind = next(
@@ -157,8 +168,18 @@ def read_image_processor(folder: Path) -> ImageProcessor:
             path=folder,
             field="image_processor_type",
         )
-    made: ImageProcessor = kind.from_dict(told)
+    with foreign("got settings of images that transformers cannot read", folder):
+        made: ImageProcessor = kind.from_dict(told)
     return made
+
+
+def _check_layers(config: Mapping[str, Any], file: Path, field: str = "num_hidden_layers") -> None:
+    """Refuse numbers of layers that would take hours to lay out."""
+    for name, value in config.items():
+        if isinstance(value, dict):
+            _check_layers(value, file, field)
+        elif name == field and (not isinstance(value, int) or not 0 < value <= MOST_LAYERS):
+            raise InputError(f"got {shown(value)}, allowed are 1 to {MOST_LAYERS}", path=file, field=field)
 
 
 def _check_loaded(info: dict[str, Any], folder: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from llava_core.concepts.finders import Finder
 from llava_core.concepts.phrases import PhraseForm, phrase_text
 from llava_core.concepts.rules import split_words
+from llava_core.data.json_file import read_file
 from llava_core.errors import InputError
 
 
@@ -53,9 +54,9 @@ def read_annotated(path: Path) -> list[AnnotatedCaption]:
         If the file is missing, or the brackets of a line do not match.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=path) from None
+        lines = read_file(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 text (byte {error.start})", path=path) from None
     return [_parsed(line, path, number) for number, line in enumerate(lines, start=1) if line.strip()]
 
 

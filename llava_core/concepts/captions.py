@@ -11,8 +11,10 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any, cast
 
+from llava_core.data.json_file import check_is_file
 from llava_core.data.json_stream import json_records
-from llava_core.errors import InputError
+from llava_core.data.parquet_file import reading_parquet
+from llava_core.errors import InputError, shown
 
 SUFFIXES = (".tsv", ".txt", ".jsonl", ".json", ".parquet")
 CHUNK_CAPTIONS = 20_000
@@ -87,8 +89,7 @@ def caption_chunks(
         raise InputError(
             f"got a file of type {kind or 'none'!r}, allowed are {', '.join(SUFFIXES)}", path=path
         )
-    if not path.is_file():
-        raise InputError("no such file", path=path)
+    check_is_file(path)
     if kind == ".parquet":
         read = _from_parquet(path, columns, size)
     elif kind in (".jsonl", ".json"):
@@ -155,14 +156,14 @@ def _told(fields: _Fields, columns: Columns, path: Path, where: str) -> _Texts:
     """
     caption, *others = fields
     if not isinstance(caption, str) or not caption.strip():
-        got = "nothing" if caption is None else repr(caption)
+        got = "nothing" if caption is None else shown(caption)
         raise InputError(f"got {got}, allowed is a text with words", path=path, record=where, field="caption")
     for at, value in enumerate(others):
         if value is None or isinstance(value, str):
             continue
         if isinstance(value, bool) or not isinstance(value, int):
             raise InputError(
-                f"got {value!r}, allowed is a text or a whole number",
+                f"got {shown(value)}, allowed is a text or a whole number",
                 path=path,
                 record=where,
                 field=_OTHERS[at],
@@ -239,19 +240,15 @@ def _from_json(path: Path, columns: Columns) -> _Read:
 
 
 def _from_parquet(path: Path, columns: Columns, size: int) -> _Read:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            _check_columns(names, path, columns, what="a file with column")
-            wanted = [name if name in names else None for name, _ in columns.in_file()]
-            total, row = file.metadata.num_rows, 0
-            for batch in file.iter_batches(batch_size=size, columns=sorted({n for n in wanted if n})):
-                values = [repeat(None) if n is None else batch.column(n).to_pylist() for n in wanted]
-                for fields in zip(*values, strict=False):  # absent columns have no end
-                    row += 1
-                    yield row - 1, f"row {row}", fields, row, total
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"cannot be read as parquet: {str(error).splitlines()[0]}", path=path) from None
+    with reading_parquet(path), pq.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        _check_columns(names, path, columns, what="a file with column")
+        wanted = [name if name in names else None for name, _ in columns.in_file()]
+        total, row = file.metadata.num_rows, 0
+        for batch in file.iter_batches(batch_size=size, columns=sorted({n for n in wanted if n})):
+            values = [repeat(None) if n is None else batch.column(n).to_pylist() for n in wanted]
+            for fields in zip(*values, strict=False):  # absent columns have no end
+                row += 1
+                yield row - 1, f"row {row}", fields, row, total

@@ -8,40 +8,50 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 from transformers import CLIPImageProcessorPil
 
+from llava_core.data.image_files import opened_image
 from llava_core.errors import InputError
 
 
 def read_image(file: Path | BinaryIO) -> Image.Image:
-    """Return an image file as RGB, upright; transparency is laid on white.
+    """Return an image file as RGB, upright; transparency is laid on white. Of several frames it is the first.
 
     Raises
     ------
     InputError
-        If the file is missing or is not an image that Pillow can decode.
+        If the file is missing, is no image that `opened_image` takes, or has pixels that `to_rgb` refuses.
     """
-    path = file if isinstance(file, Path) else None
-    try:
-        with Image.open(file) as image:
+    if isinstance(file, Path) and not file.exists():
+        raise InputError("no such image file", path=file)
+    with opened_image(file) as image:
+        try:
             return to_rgb(image)
-    except FileNotFoundError:
-        raise InputError("no such image file", path=path) from None
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
-        raise InputError(
-            f"got a file that cannot be read as an image ({error}), allowed is what Pillow reads",
-            path=path,
-        ) from None
+        except InputError as error:
+            raise InputError(error.problem, path=file if isinstance(file, Path) else None) from None
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return an image as RGB, turned as its EXIF orientation says, with transparency laid on white."""
+    """Return an image as RGB, turned as its EXIF orientation says, with transparency laid on white.
+
+    Grey of 16 bits keeps its upper eight, as Pillow does with colours of 16 bits.
+
+    Raises
+    ------
+    InputError
+        If its pixels are numbers of 32 bits, of which nobody says which one is white.
+    """
+    if image.mode in ("I", "F"):
+        raise InputError(f"got pixels of 32 bits (mode {image.mode}), allowed are 8 or 16 bits")
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         image = ImageOps.exif_transpose(image)
-    if image.mode not in ("RGBA", "LA", "P"):
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if not image.has_transparency_data:
         return image.convert("RGB")
     rgba = image.convert("RGBA")
     opaque = Image.new("RGB", rgba.size, (255, 255, 255))

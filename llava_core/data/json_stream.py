@@ -11,13 +11,19 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from llava_core.data.json_file import json_type
+from llava_core.data.json_file import (
+    DECODER,
+    check_is_file,
+    check_usable,
+    json_type,
+    parse_json,
+    why_unusable,
+)
 from llava_core.errors import InputError
 
 CHUNK_BYTES = 1 << 20
 """Bytes read at a time; a window grows beyond it only for a record that is longer."""
 
-_DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
 _CUT_SHORT_CHARS = 16
 """A fault so close to the end of the window may come from the cut: no literal or escape is longer."""
@@ -113,6 +119,7 @@ def read_json_record(path: Path, start: int, end: int) -> dict[str, Any]:
 
 def _opened(path: Path) -> BinaryIO:
     """Open a file, after its byte-order mark if it has one."""
+    check_is_file(path)
     try:
         file = path.open("rb")
     except OSError as error:
@@ -224,14 +231,15 @@ def _value(window: _Window, record: str | None = None) -> tuple[Any, int]:
     """Return the value that begins where the window is, and where in the window's text it ends."""
     while True:
         try:
-            value, end = _DECODER.raw_decode(window.text, window.at)
+            value, end = DECODER.raw_decode(window.text, window.at)
+            check_usable(value, window.text[window.at : end])
         except json.JSONDecodeError as error:
             cut = error.msg.startswith("Unterminated string")
             cut = cut or error.pos >= len(window.text) - _CUT_SHORT_CHARS
             if not (cut and window.lengthen()):
                 raise _broken(window, error.msg, record) from None
-        except RecursionError:
-            raise _broken(window, "nested too deeply", record) from None
+        except (ValueError, RecursionError) as error:
+            raise _broken(window, why_unusable(error), record) from None
         else:
             # A number that ends with the window may be the beginning of a longer one.
             if end < len(window.text) or isinstance(value, dict | list | str) or not window.lengthen():
@@ -254,16 +262,7 @@ def _from_lines(file: BinaryIO, path: Path, *, start: int) -> Iterator[JsonRecor
         end = start + len(line)
         if line.strip():
             number += 1
-            try:
-                fields = json.loads(line)
-            except UnicodeDecodeError:
-                raise InputError("not UTF-8 text", path=path, record=str(number)) from None
-            except json.JSONDecodeError as error:
-                raise InputError(
-                    f"broken JSON at column {error.colno}: {error.msg}", path=path, record=str(number)
-                ) from None
-            except RecursionError:
-                raise InputError("nested too deeply", path=path, record=str(number)) from None
+            fields = parse_json(line, path=path, record=str(number))
             yield JsonRecord(number, start, end, _object(fields, path, str(number)))
         start = end
 

@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llava_core.data.conversation import IMAGE_TOKEN, Conversation, Turn
-from llava_core.data.image_files import hash_file
+from llava_core.data.image_files import find_image, hash_file
 from llava_core.data.json_file import json_type
 from llava_core.data.json_stream import json_records, read_json_record
-from llava_core.errors import InputError
+from llava_core.errors import InputError, shown
 
 ImagePosition = Literal["front", "as written"]
 
@@ -175,7 +175,7 @@ class _Reader:
             return []
         names = value if isinstance(value, list) else [value]
         if not names or not all(isinstance(name, str) and name for name in names):
-            raise self.fault("image", f"got {value!r}, allowed is a path or a list of paths")
+            raise self.fault("image", f"got {shown(value)}, allowed is a path or a list of paths")
         for name in names:
             if Path(name).is_absolute():
                 raise self.fault("image", f"got {name!r}, allowed is a path relative to the image folder")
@@ -249,8 +249,8 @@ class _Reader:
 
     def size_of(self, name: str) -> int:
         """Return the bytes of an image file."""
-        file = self.image_root / name
-        if not file.is_file():
+        file = find_image(self.image_root, name)
+        if file is None:
             raise self.fault("image", f"got {name!r}, allowed is a file in {self.image_root}")
         return file.stat().st_size
 
@@ -263,7 +263,7 @@ def _told(fields: Mapping[str, Any], name: str) -> str:
     if name not in fields:
         return "nothing"
     value = fields[name]
-    return repr(value) if isinstance(value, str | int | float) else json_type(value)
+    return shown(value) if isinstance(value, str | int | float) else json_type(value)
 
 
 def _fingerprint(path: Path, sizes: Mapping[str, int]) -> str:

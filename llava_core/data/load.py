@@ -9,11 +9,13 @@
 """
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from pathlib import Path
 
 from llava_core.data.example import Dataset
 from llava_core.data.image_files import check_images
+from llava_core.data.json_file import check_is_file
 from llava_core.data.records import SUFFIXES
 from llava_core.data.scienceqa import load_scienceqa
 from llava_core.data.scienceqa_parquet import is_scienceqa_parquet, load_scienceqa_parquet, parquet_files
@@ -52,6 +54,7 @@ def _read(path: Path, progress: Progress | None) -> Dataset:
         return load_scienceqa(path)
     if not path.exists():
         raise InputError("no such file or folder", path=path)
+    check_is_file(path)
     kind = path.suffix.lower()
     if kind == ".json" or (kind == ".jsonl" and _holds_conversations(path)):
         return load_scienceqa_records(path, progress=progress)
@@ -69,9 +72,9 @@ def _read(path: Path, progress: Progress | None) -> Dataset:
 def _holds_conversations(path: Path) -> bool:
     """Whether the first line is a record of LLaVA; a line that cannot be read is left to the reader."""
     with path.open("rb") as file:
-        line = next((line for line in file if line.strip()), b"")
+        line = next((line for line in file if line.strip()), b"").removeprefix(BOM_UTF8)
     try:
         first = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(first, dict) and "conversations" in first

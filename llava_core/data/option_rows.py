@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from llava_core.data.records import Record
-from llava_core.errors import InputError
+from llava_core.errors import InputError, shown
 
 
 def questions_of(path: Path, rows: Sequence[Record], *, question_fields: Sequence[str]) -> list[Record]:
@@ -44,7 +44,7 @@ def questions_of(path: Path, rows: Sequence[Record], *, question_fields: Sequenc
                 raise InputError("is missing", path=path, record=row.where, field=field)
         if not isinstance(row.fields["id"], str | int):
             raise InputError(
-                f"got {row.fields['id']!r}, allowed is a text or a whole number",
+                f"got {shown(row.fields['id'])}, allowed is a text or a whole number",
                 path=path,
                 record=row.where,
                 field="id",
@@ -67,8 +67,8 @@ def _question(
         for row in rows:
             if repr(row.fields.get(field)) != repr(first.fields.get(field)):
                 raise InputError(
-                    f"got {row.fields.get(field)!r}, but {first.fields.get(field)!r} in {first.where} "
-                    "of the same question",
+                    f"got {shown(row.fields.get(field))}, but {shown(first.fields.get(field))} "
+                    f"in {first.where} of the same question",
                     path=path,
                     record=row.where,
                     field=field,
@@ -81,7 +81,7 @@ def _question(
         fields["answer"] = answer
     for column, width in widths.items():
         values = [row.fields.get(column, np.full(width, np.nan)) for row in rows]
-        fields[column] = np.asarray(values, dtype=np.float32).reshape(len(rows), width)
+        fields[column] = np.stack([np.asarray(value, dtype=np.float32).reshape(width) for value in values])
     return Record(where=first.where, fields=fields)
 
 
@@ -95,7 +95,7 @@ def _texts(path: Path, rows: Sequence[Record]) -> list[str]:
         value = row.fields["option"]
         if isinstance(value, bool) or not isinstance(value, str if texts else int):
             raise InputError(
-                f"got {value!r}, allowed are texts in all rows of a question, or whole numbers in all",
+                f"got {shown(value)}, allowed are texts in all rows of a question, or whole numbers in all",
                 path=path,
                 record=row.where,
                 field="option",
@@ -111,7 +111,7 @@ def _answer(path: Path, rows: Sequence[Record], name: str) -> int | None:
         told = row.fields.get("correct", 0)
         if not isinstance(told, int | float) or told not in (0, 1):
             raise InputError(
-                f"got {told!r}, allowed are true, false, 1 and 0",
+                f"got {shown(told)}, allowed are true, false, 1 and 0",
                 path=path,
                 record=row.where,
                 field="correct",
@@ -141,7 +141,7 @@ def _widths(path: Path, rows: Sequence[Record], *, known: set[str]) -> dict[str,
             width = _width(value)
             if width is None:
                 raise InputError(
-                    f"got {_short(value)}, allowed are a number or a list of numbers",
+                    f"got {shown(value)}, allowed are a number or a list of numbers",
                     path=path,
                     record=row.where,
                     field=column,
@@ -162,11 +162,6 @@ def _width(value: object) -> int | None:
         return None
     try:
         array = np.asarray(value, dtype=np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return int(array.size) if array.ndim <= 1 and array.size else None
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:40] + " ..."

@@ -4,12 +4,14 @@ Numbers in parquet lists stay arrays, so that wide embeddings do not become Pyth
 objects, which are handed on as they are.
 """
 
-import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llava_core.data.json_file import check_is_file, json_type, parse_json, read_file
+from llava_core.data.parquet_file import reading_parquet
 from llava_core.errors import InputError
 
 SUFFIXES = (".jsonl", ".parquet")
@@ -37,8 +39,7 @@ def read_records(path: Path) -> list[Record]:
         raise InputError(
             f"got a file of type {path.suffix or 'none'!r}, allowed are {', '.join(SUFFIXES)}", path=path
         )
-    if not path.is_file():
-        raise InputError("no such file", path=path)
+    check_is_file(path)
     records = _from_parquet(path) if path.suffix.lower() == ".parquet" else _from_jsonl(path)
     if not records:
         raise InputError("holds no records", path=path)
@@ -46,41 +47,25 @@ def read_records(path: Path) -> list[Record]:
 
 
 def _from_jsonl(path: Path) -> list[Record]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8 text (byte {error.start})", path=path) from None
     records = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_file(path).removeprefix(BOM_UTF8).split(b"\n"), start=1):
         if not line.strip():
             continue
-        try:
-            content = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"broken JSON at column {error.colno}: {error.msg}", path=path, record=f"line {number}"
-            ) from None
+        where = f"line {number}"
+        content = parse_json(line, path=path, record=where)
         if not isinstance(content, dict):
-            raise InputError("got no object, allowed is one per line", path=path, record=f"line {number}")
-        records.append(
-            Record(
-                where=f"line {number}",
-                fields={name: value for name, value in content.items() if value is not None},
-            )
-        )
+            raise InputError(f"got {json_type(content)}, allowed is an object", path=path, record=where)
+        fields = {name: value for name, value in content.items() if value is not None}
+        records.append(Record(where=where, fields=fields))
     return records
 
 
 def _from_parquet(path: Path) -> list[Record]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with reading_parquet(path):
         table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        problem = str(error).splitlines()[0]
-        raise InputError(f"cannot be read as parquet: {problem}", path=path) from None
-    columns = {name: _values(table.column(name)) for name in table.column_names}
+        columns = {name: _values(table.column(name)) for name in table.column_names}
     return [
         Record(
             where=f"row {row + 1}",

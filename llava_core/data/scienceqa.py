@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llava_core.data.example import Dataset
+from llava_core.data.image_files import find_image
 from llava_core.data.json_file import json_type, read_json_object
 from llava_core.data.scienceqa_dataset import make_dataset
 from llava_core.errors import InputError
@@ -99,11 +100,24 @@ def _side_file(path: Path, key: str) -> dict[str, Any]:
 
 
 def _image_file(root: Path, pid: str, record: Mapping[str, Any], split: str | None) -> Path | None:
-    """Return the image file of a question if it is on disk."""
+    """Return the image file of a question if it is on disk.
+
+    Raises
+    ------
+    InputError
+        If the id or the part of the question would lead out of the folder of images.
+    """
     if not record.get("image") or split is None:
         return None
-    path = root / "images" / split / pid / record["image"]
-    return path if path.is_file() else None
+    for field, name in (("split", split), ("id", pid)):
+        if name in ("", ".", "..") or set(name) & set("/\\\0"):
+            raise InputError(
+                f"got {name!r}, allowed is the name of a folder of images",
+                path=root / "problems.json",
+                record=pid,
+                field=field,
+            )
+    return find_image(root / "images" / split / pid, record["image"])
 
 
 def _ocr_text(path: Path, pid: str, literal: object) -> str | None:

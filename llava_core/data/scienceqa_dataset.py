@@ -17,7 +17,7 @@ from llava_core.data.example import Dataset, Example, Gap
 from llava_core.data.families import assign_families
 from llava_core.data.image_files import hash_images
 from llava_core.data.json_file import json_type
-from llava_core.errors import InputError
+from llava_core.errors import InputError, shown
 
 TEXT_FIELDS = ("hint", "subject", "topic", "category", "skill", "grade", "task", "lecture", "solution")
 _COUNTED_FIELDS = ("subject", "grade", "topic", "lecture", "solution")
@@ -105,26 +105,26 @@ def _check_record(path: Path, pid: str, record: Any) -> None:
     if not isinstance(record, dict):
         raise InputError(f"got {json_type(record)}, allowed is an object", path=path, record=pid)
     if not isinstance(record.get("question"), str):
-        raise fail("question", f"got {record.get('question')!r}, allowed is text")
+        raise fail("question", f"got {shown(record.get('question'))}, allowed is text")
     choices = record.get("choices")
     if not isinstance(choices, list) or len(choices) < 2:
-        raise fail("choices", f"got {choices!r}, allowed is a list of two or more texts")
+        raise fail("choices", f"got {shown(choices)}, allowed is a list of two or more texts")
     for choice in choices:
         if not isinstance(choice, str):
-            raise fail("choices", f"got {choice!r} among the choices, allowed are texts")
+            raise fail("choices", f"got {shown(choice)} among the choices, allowed are texts")
     answer = record.get("answer")
     if answer is not None:
         if not isinstance(answer, int) or isinstance(answer, bool):
-            raise fail("answer", f"got {answer!r}, allowed is an integer, 0 to {len(choices) - 1}")
+            raise fail("answer", f"got {shown(answer)}, allowed is an integer, 0 to {len(choices) - 1}")
         if not 0 <= answer < len(choices):
             raise fail("answer", f"got {answer}, allowed is 0 to {len(choices) - 1}")
     image = record.get("image")
     if image is not None and (not isinstance(image, str) or Path(image).name != image):
-        raise fail("image", f"got {image!r}, allowed is null or a file name without a folder")
+        raise fail("image", f"got {shown(image)}, allowed is null or a file name without a folder")
     for field in (*TEXT_FIELDS, "family", "slice"):
         value = record.get(field)
         if value is not None and not isinstance(value, str):
-            raise fail(field, f"got {value!r}, allowed is text")
+            raise fail(field, f"got {shown(value)}, allowed is text")
 
 
 def _check_families(path: Path, problems: Mapping[str, Any]) -> None:

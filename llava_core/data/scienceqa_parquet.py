@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from llava_core.data.example import Dataset
+from llava_core.data.image_files import opened_image
+from llava_core.data.parquet_file import reading_parquet
 from llava_core.data.scienceqa_dataset import TEXT_FIELDS, make_dataset
 from llava_core.errors import InputError
 from llava_core.folders import cache_folder
@@ -109,14 +111,10 @@ def load_scienceqa_parquet(path: Path, *, progress: Progress | None = None) -> D
 
 
 def _open(path: Path) -> Any:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with reading_parquet(path):
         return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        problem = str(error).splitlines()[0]
-        raise InputError(f"cannot be read as parquet: {problem}", path=path) from None
 
 
 def _part(file: Path, *, alone: bool) -> str | None:
@@ -130,22 +128,17 @@ def _part(file: Path, *, alone: bool) -> str | None:
 
 def _rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield each row with the place a user finds it at, counted from 0."""
-    import pyarrow as pa
-
     table = _open(file)
     lacking = [name for name in ("question", "choices", "answer") if name not in table.schema_arrow.names]
     if lacking:
         raise InputError(f"lacks the columns {', '.join(lacking)}", path=file)
     wanted = [name for name in (*_ID_COLUMNS, *COLUMNS) if name in table.schema_arrow.names]
     number = 0
-    try:
+    with reading_parquet(file):
         for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=wanted):
             for row in batch.to_pylist():
                 yield f"row {number}", row
                 number += 1
-    except (pa.ArrowException, OSError) as error:
-        problem = str(error).splitlines()[0]
-        raise InputError(f"cannot be read as parquet: {problem}", path=file) from None
 
 
 def _id(file: Path, where: str, row: Mapping[str, Any]) -> str | None:
@@ -175,19 +168,12 @@ def _content(file: Path, where: str, image: Any) -> bytes | None:
 
 def _kept(content: bytes, cache: Path, file: Path, where: str) -> Path:
     """Return the file in the cache that has these bytes, written if it is not there."""
-    from PIL import Image, UnidentifiedImageError
-
     digest = hashlib.sha256(content).hexdigest()
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with opened_image(io.BytesIO(content)) as image:
             kind = (image.format or "image").lower()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
-        raise InputError(
-            "got bytes that are no image, allowed is what Pillow reads",
-            path=file,
-            record=where,
-            field="image",
-        ) from None
+    except InputError as error:
+        raise InputError(error.problem, path=file, record=where, field="image") from None
     place = cache / digest[:2] / f"{digest}.{kind}"
     if not place.is_file() or place.stat().st_size != len(content):
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from typing import Any
 from llava_core.data.conversation import Conversation
 from llava_core.data.example import Dataset
 from llava_core.data.grammar import REASONS_END
+from llava_core.data.image_files import find_image
 from llava_core.data.llava_json import load_conversations
 from llava_core.data.prompts import LETTER_ONLY
 from llava_core.data.scienceqa_dataset import make_dataset
@@ -78,7 +79,7 @@ def load_scienceqa_records(path: Path, *, progress: Callable[[int, int], None] |
         problems,
         name=path.stem,
         splits={},
-        find_image=lambda pid, _: images[pid] if pid in images and images[pid].is_file() else None,
+        find_image=lambda pid, _: find_image(Path(), str(images[pid])) if pid in images else None,
         fingerprint_parts=(problems,),
     )
 

@@ -25,10 +25,10 @@ import numpy as np
 
 from llava_core.data.example import Dataset, Example, Gap
 from llava_core.data.families import assign_families
-from llava_core.data.image_files import hash_file, hash_images
+from llava_core.data.image_files import find_image, hash_file, hash_images
 from llava_core.data.option_rows import questions_of
 from llava_core.data.records import Record, read_records
-from llava_core.errors import InputError
+from llava_core.errors import InputError, shown
 
 TEXT_FIELDS = (
     *("hint", "caption", "ocr", "subject", "topic", "category"),
@@ -128,22 +128,22 @@ def _check(path: Path, record: Record) -> None:
         if field not in fields:
             raise fail(field, f"is missing, needed are {', '.join(_NEEDED)}")
     if isinstance(fields["id"], bool) or not isinstance(fields["id"], str | int):
-        raise fail("id", f"got {fields['id']!r}, allowed is a text or a whole number")
+        raise fail("id", f"got {shown(fields['id'])}, allowed is a text or a whole number")
     options = fields["options"]
     if not isinstance(options, list) or len(options) < 2 or not all(isinstance(o, str) for o in options):
-        raise fail("options", f"got {options!r}, allowed is a list of two or more texts")
+        raise fail("options", f"got {shown(options)}, allowed is a list of two or more texts")
     answer = fields.get("answer")
     if answer is not None and (
         isinstance(answer, bool) or not isinstance(answer, int) or not 0 <= answer < len(options)
     ):
-        raise fail("answer", f"got {answer!r}, allowed is 0 to {len(options) - 1}, or null")
+        raise fail("answer", f"got {shown(answer)}, allowed is 0 to {len(options) - 1}, or null")
     for field in ("question", "image", "split", *TEXT_FIELDS):
         if field in fields and not isinstance(fields[field], str):
-            raise fail(field, f"got {fields[field]!r}, allowed is text")
+            raise fail(field, f"got {shown(fields[field])}, allowed is text")
     if "group" in fields and (
         isinstance(fields["group"], bool) or not isinstance(fields["group"], str | int)
     ):
-        raise fail("group", f"got {fields['group']!r}, allowed is a text or a whole number")
+        raise fail("group", f"got {shown(fields['group'])}, allowed is a text or a whole number")
 
 
 def _check_ids(path: Path, records: Sequence[Record]) -> None:
@@ -204,7 +204,7 @@ def _check_widths(path: Path, records: Sequence[Record]) -> None:
 def _width(value: Any, *, n_options: int) -> int | None:
     try:
         array = np.asarray(list(value), dtype=np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if array.ndim == 1:
         return len(array)
@@ -215,8 +215,8 @@ def _image(path: Path, record: Record) -> Path | None:
     named: str = record.fields.get("image", "")
     if not named:
         return None
-    image: Path = path.parent / named
-    if not image.is_file():
+    image = find_image(path.parent, named)
+    if image is None:
         raise InputError(
             f"got {named!r}, allowed is a file, its path relative to {path.parent}",
             path=path,

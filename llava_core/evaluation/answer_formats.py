@@ -19,7 +19,7 @@ from typing import Any, Literal
 from llava_core.data.example import Example
 from llava_core.data.json_file import json_type, read_json
 from llava_core.data.records import Record, read_records
-from llava_core.errors import InputError
+from llava_core.errors import InputError, shown
 
 _RESPONSE = "_response"
 
@@ -68,7 +68,7 @@ def read_told(path: Path, examples: Mapping[str, Example]) -> Told:
 def _result_file(path: Path, content: Mapping[str, Any]) -> Told:
     if not {"results", "outputs"} & set(content):
         raise InputError(
-            f"got the keys {', '.join(map(repr, content)) or 'none'}, allowed are results and outputs",
+            f"got the keys {', '.join(map(shown, content)) or 'none'}, allowed are results and outputs",
             path=path,
         )
     for key in ("results", "outputs"):
@@ -77,7 +77,7 @@ def _result_file(path: Path, content: Mapping[str, Any]) -> Told:
     texts = content.get("outputs", {})
     for pid, text in texts.items():
         if not isinstance(text, str):
-            raise InputError(f"got {text!r}, allowed is text", path=path, record=pid, field="outputs")
+            raise InputError(f"got {shown(text)}, allowed is text", path=path, record=pid, field="outputs")
     return Told(results=content.get("results", {}), texts=texts, reading="letter")
 
 
@@ -90,7 +90,7 @@ def _responses(path: Path, records: list[Any], examples: Mapping[str, Example]) 
         pid = record.get("problem_id")
         if not isinstance(pid, str):
             raise InputError(
-                f"got {pid!r}, allowed is a question id as text",
+                f"got {shown(pid)}, allowed is a question id as text",
                 path=path,
                 record=str(number),
                 field="problem_id",
@@ -104,7 +104,7 @@ def _responses(path: Path, records: list[Any], examples: Mapping[str, Example]) 
             raise InputError(
                 f"got {len(fields)} fields named *{_RESPONSE}, allowed is one, with text"
                 if len(fields) != 1
-                else f"got {record[fields[0]]!r}, allowed is text",
+                else f"got {shown(record[fields[0]])}, allowed is text",
                 path=path,
                 record=pid,
                 field=fields[0] if len(fields) == 1 else None,
@@ -112,7 +112,7 @@ def _responses(path: Path, records: list[Any], examples: Mapping[str, Example]) 
         example = examples.get(pid)
         if example is not None and record.get("choices", list(example.options)) != list(example.options):
             raise InputError(
-                f"got {record['choices']!r}, but the data set has {list(example.options)!r}",
+                f"got {shown(record['choices'])}, but the data set has {shown(list(example.options))}",
                 path=path,
                 record=pid,
                 field="choices",
@@ -140,7 +140,12 @@ def _lines(path: Path) -> Told:
         texts[pid] = text
         if "parsed" in record.fields:
             results[pid] = record.fields["parsed"]
-        prompts.setdefault(record.fields.get("prompt"), record.where)
+        prompt = record.fields.get("prompt")
+        if not isinstance(prompt, str | None):
+            raise InputError(
+                f"got {shown(prompt)}, allowed is text", path=path, record=record.where, field="prompt"
+            )
+        prompts.setdefault(prompt, record.where)
     if len(prompts) > 1:
         first, second = list(prompts)[:2]
         raise InputError(

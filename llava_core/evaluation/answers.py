@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llava_core.data.example import Dataset, Example
-from llava_core.errors import InputError
+from llava_core.errors import InputError, shown
 from llava_core.evaluation.answer_formats import Reading, read_told
 from llava_core.evaluation.freeform import EMPTY, NO_OPTION, SEVERAL_NAMED, read_response
 from llava_core.inference.parse import (
@@ -137,7 +137,7 @@ def _checked(path: Path, pid: str, index: object, example: Example) -> int:
     n_options = len(example.options)
     if not isinstance(index, int) or isinstance(index, bool) or not UNPARSED <= index < n_options:
         raise InputError(
-            f"got {index!r}, allowed is 0 to {n_options - 1}, or -1 where nothing was parsed",
+            f"got {shown(index)}, allowed is 0 to {n_options - 1}, or -1 where nothing was parsed",
             path=path,
             record=pid,
             field="results",

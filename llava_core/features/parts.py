@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llava_core.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
@@ -58,7 +60,7 @@ class Parts:
 
         found = []
         for number in range(self.n_chunks):
-            with safe_open(self._file(number), framework="numpy") as file:
+            with _reading(self._file(number)), safe_open(self._file(number), framework="numpy") as file:
                 found.append(file.get_tensor(name))
         return np.concatenate(found)
 
@@ -68,7 +70,7 @@ class Parts:
 
         totals: dict[str, int] = {}
         for number in range(self.n_chunks):
-            with safe_open(self._file(number), framework="numpy") as file:
+            with _reading(self._file(number)), safe_open(self._file(number), framework="numpy") as file:
                 for name, count in sorted((file.metadata() or {}).items()):
                     totals[name] = totals.get(name, 0) + int(count)
         return totals
@@ -97,3 +99,13 @@ class Parts:
 
     def _file(self, number: int) -> Path:
         return self.folder / f"chunk-{number:05d}.safetensors"
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (SafetensorError, ValueError, OSError) as error:
+        raise InputError(f"is no whole chunk; remove it and go on ({error})", path=file) from None

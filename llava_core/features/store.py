@@ -19,8 +19,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from llava_core.errors import InputError
-from llava_core.folders import check_replaceable
+from llava_core.data.json_file import read_json_object
+from llava_core.data.parquet_file import reading_parquet
+from llava_core.errors import InputError, shown
+from llava_core.folders import check_replaceable, file_inside
 
 SCHEMA_VERSION = 1
 ROWS_FILE, MANIFEST_FILE, BLOCKS_FOLDER = "rows.parquet", "manifest.json", "blocks"
@@ -150,12 +152,16 @@ class FeatureStore:
                 path=path,
             )
         for name, expected in manifest["files"].items():
-            file = path / name
+            file = file_inside(path, name)
             if not file.is_file():
                 raise InputError("the manifest names this file, but it is not there", path=file)
             if _sha256(file) != expected:
                 raise InputError("its SHA-256 is not the manifest's: the file was changed", path=file)
-        return cls(path, manifest, pd.read_parquet(path / ROWS_FILE))
+        with reading_parquet(path / ROWS_FILE):
+            rows = pd.read_parquet(path / ROWS_FILE)
+        _check_rows(rows, path / ROWS_FILE)
+        _check_blocks(manifest, rows, path / MANIFEST_FILE)
+        return cls(path, manifest, rows)
 
     @property
     def origin(self) -> str:
@@ -173,7 +179,18 @@ class FeatureStore:
         """
         if name not in self.blocks:
             raise InputError(f"got block {name!r}, allowed are {', '.join(self.blocks)}", path=self.path)
-        array: NDArray[Any] = np.load(self.path / BLOCKS_FOLDER / f"{name}.npy", mmap_mode="r")
+        file, info = self.path / BLOCKS_FOLDER / f"{name}.npy", self.blocks[name]
+        try:
+            array: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
+        except Exception as error:  # numpy parses a header as Python
+            raise InputError(f"cannot be read as an array: {error}", path=file) from None
+        if not isinstance(array, np.ndarray):
+            raise InputError("got an archive of arrays, allowed is one array", path=file)
+        if array.shape != info.shape or str(array.dtype) != info.dtype:
+            raise InputError(
+                f"got {array.dtype} of shape {array.shape}, the manifest says {info.dtype} of {info.shape}",
+                path=file,
+            )
         return array
 
 
@@ -183,17 +200,57 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise InputError("no such feature store", path=path)
     if not file.is_file():
         raise InputError("no manifest.json: not a feature store, or a half-written one", path=path)
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-        version = manifest["schema_version"]
-        whole = {"files", "blocks"} <= manifest.keys()
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError("not the manifest of a feature store", path=file) from None
+    manifest = read_json_object(file)
+    if "schema_version" not in manifest:
+        raise InputError("not the manifest of a feature store", path=file)
+    version = manifest["schema_version"]
     if version != SCHEMA_VERSION:
-        raise InputError(f"got {version!r}, allowed is {SCHEMA_VERSION}", path=file, field="schema_version")
-    if not whole:
-        raise InputError("lacks files or blocks", path=file)
-    return dict(manifest)
+        raise InputError(
+            f"got {shown(version)}, allowed is {SCHEMA_VERSION}", path=file, field="schema_version"
+        )
+    for field in ("files", "blocks"):
+        if not isinstance(manifest.get(field), dict):
+            raise InputError("lacks files or blocks", path=file, field=field)
+    if ROWS_FILE not in manifest["files"]:
+        raise InputError(f"does not list {ROWS_FILE}", path=file, field="files")
+    return manifest
+
+
+def _check_rows(rows: pd.DataFrame, path: Path) -> None:
+    """Raise unless rows have their columns, and each a number of options."""
+    if not set(COLUMNS) <= set(rows.columns):
+        raise InputError(
+            f"got columns {', '.join(map(str, rows.columns))}, needed are {', '.join(COLUMNS)}", path=path
+        )
+    n_options = rows["n_options"]
+    if not pd.api.types.is_integer_dtype(n_options) or n_options.isna().any() or (n_options < 2).any():
+        raise InputError("got another number of options than 2 or more", path=path, field="n_options")
+    if rows["example_id"].isna().any() or rows["example_id"].duplicated().any():
+        raise InputError(
+            "got an id twice or none, allowed is one row per question", path=path, field="example_id"
+        )
+
+
+def _check_blocks(manifest: Mapping[str, Any], rows: pd.DataFrame, path: Path) -> None:
+    """Raise unless the manifest describes each block, and its file, with as many rows as it has to have."""
+    n_rows = {"example": len(rows), "option": int(rows["n_options"].sum())}
+    for name, told in manifest["blocks"].items():
+        shape = told.get("shape") if isinstance(told, dict) else None
+        level = told.get("level") if isinstance(told, dict) else None
+        if (
+            not isinstance(shape, list)
+            or not isinstance(level, str)
+            or shape[:1] != [n_rows.get(level)]
+            or not isinstance(told.get("dtype"), str)
+            or f"{BLOCKS_FOLDER}/{name}.npy" not in manifest["files"]
+        ):
+            raise InputError(
+                f"got {shown(told)}, allowed are level, shape and dtype of a file with a row for each of "
+                f"{n_rows['example']} examples or {n_rows['option']} options",
+                path=path,
+                record=name,
+                field="blocks",
+            )
 
 
 def _sha256(file: Path) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llava_core.data.json_file import parse_json, read_file
 from llava_core.errors import InputError
 from llava_core.inference.questions import Question
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 Tick = Callable[[int, int], None]
 
+_BEGINNING = b'{"id": '
 BATCHES_PER_WRITE = 8
 """Batches whose questions are sorted by length together and written at once."""
 
@@ -47,15 +49,17 @@ def answered(path: Path, questions: Sequence[Question], settings: str) -> set[st
     """
     if not path.exists():
         return set()
-    content = path.read_bytes()
+    content = read_file(path)
     whole = content[: content.rfind(b"\n") + 1]
     asked = {question.id: question for question in questions}
     done: set[str] = set()
-    for number, line in enumerate(whole.decode("utf-8", "replace").split("\n")[:-1], start=1):
+    for number, line in enumerate(whole.split(b"\n")[:-1], start=1):
         try:
-            row = json.loads(line)
+            row = parse_json(line, path=path, record=f"line {number}")
             told, made_with = (row["id"], row["question"], row["images"]), row["settings"]
-        except (json.JSONDecodeError, KeyError, TypeError):
+            if not isinstance(row["id"], str):
+                raise TypeError
+        except (KeyError, TypeError, InputError):
             raise InputError(
                 "got a line that is no answer of ours; name another --out", path=path, record=f"line {number}"
             ) from None
@@ -74,7 +78,10 @@ def answered(path: Path, questions: Sequence[Question], settings: str) -> set[st
                 field="settings",
             )
         done.add(row["id"])
-    if len(whole) < len(content):
+    rest = content[len(whole) :]
+    if not rest.startswith(_BEGINNING[: len(rest)]):
+        raise InputError("ends in something that is no answer of ours; name another --out", path=path)
+    if rest:
         os.truncate(path, len(whole))
     return done
 

@@ -75,7 +75,7 @@ def _decode(address: str) -> bytes:
     head, comma, body = address.partition(",")
     if not comma:
         raise InputError(f"got a data address without a comma: {_short(address)!r}")
-    content = unquote_to_bytes(body)
+    content = unquote_to_bytes(body.encode("utf-8", "replace"))
     if not head.lower().endswith(";base64"):
         return content
     try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llava_core.data.image_files import check_image, find_image
 from llava_core.data.json_file import json_type
 from llava_core.data.records import read_records
 from llava_core.errors import InputError
@@ -44,20 +45,15 @@ def check_images(questions: Sequence[Question]) -> None:
     InputError
         Naming the first that is not, and how many are not.
     """
-    from PIL import Image
-
     broken: dict[str, str] = {}
     files = dict.fromkeys(source for question in questions for source in question.sources)
     for file in files:
         if _is_address(file):
             continue
         try:
-            with Image.open(file) as image:
-                image.verify()
-        except FileNotFoundError:
-            broken[file] = "no such image file"
-        except (OSError, SyntaxError, ValueError) as error:
-            broken[file] = f"got a file that is no whole image ({type(error).__name__})"
+            check_image(Path(file))
+        except InputError as error:
+            broken[file] = error.problem
     if broken:
         file, problem = next(iter(broken.items()))
         raise InputError(
@@ -144,7 +140,7 @@ def _images(fields: Mapping[str, Any], path: Path, where: str) -> tuple[str, ...
             field=name,
         )
     for each in named:
-        if not _is_address(each) and not (path.parent / each).is_file():
+        if not _is_address(each) and find_image(path.parent, each) is None:
             raise InputError(f"no such image file: {path.parent / each}", path=path, record=where, field=name)
     return tuple(named)
 

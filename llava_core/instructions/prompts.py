@@ -112,7 +112,9 @@ def _questions(kind: Kind, folder: Traversable) -> tuple[str, ...]:
 def _text(file: Traversable) -> str:
     path = Path(str(file))
     try:
-        text = file.read_text(encoding="utf-8").strip()
+        if not file.is_file():
+            raise InputError("no such file, or a pipe or a device", path=path)
+        text = file.read_text(encoding="utf-8-sig").strip()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=path) from None
     except UnicodeDecodeError:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from llava_core.data.conversation import IMAGE_TOKEN
+from llava_core.data.image_files import opened_image
+from llava_core.errors import InputError
 from llava_core.instructions import told
 from llava_core.instructions.scene import Scene
 from llava_core.instructions.write import Results, Sample, SetAside, write_whole
@@ -77,12 +79,12 @@ def picture_uri(path: Path) -> str | None:
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
+        with opened_image(path) as picture:
             picture.draft("RGB", (PICTURE_PIXELS, PICTURE_PIXELS))
             picture.thumbnail((PICTURE_PIXELS, PICTURE_PIXELS))
             paper = Image.new("RGBA", picture.size, "white")
             small = Image.alpha_composite(paper, picture.convert("RGBA")).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except InputError:
         return None
     written = io.BytesIO()
     small.save(written, format="jpeg", quality=80, optimize=True)

@@ -13,13 +13,12 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from llava_core.data.json_file import json_type
 from llava_core.data.json_stream import JsonRecord, json_members, json_records
-from llava_core.errors import InputError
+from llava_core.errors import InputError, shown
 from llava_core.instructions.scene import Box, Scenes, normalised_box
 
 Progress = Callable[[int, int], None]
@@ -28,6 +27,8 @@ ID_DIGITS = 12
 """COCO's ids are written with leading zeros, as in the published records."""
 PIXEL = 1.0
 """Boxes may stand out of their image by so much through rounding, without being counted."""
+_BEYOND = 2**53
+"""No number of a scene is so large; a whole one would not be kept exactly."""
 _PROGRESS_EVERY = 5000
 
 
@@ -213,7 +214,7 @@ class _Place:
 
     def whole(self, fields: Mapping[str, Any], name: str) -> int:
         value = fields.get(name)
-        if isinstance(value, bool) or not isinstance(value, int):
+        if not isinstance(value, int) or not _is_number(value):
             raise self.fault(name, f"got {_told(fields, name)}, allowed is a whole number")
         return value
 
@@ -267,11 +268,11 @@ class _Place:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _BEYOND
 
 
 def _told(fields: Mapping[str, Any], name: str) -> str:
     if name not in fields:
         return "nothing"
     value = fields[name]
-    return repr(value)[:60] if isinstance(value, str | int | float) else json_type(value)
+    return shown(value) if isinstance(value, str | int | float) else json_type(value)

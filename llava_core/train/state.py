@@ -13,15 +13,18 @@ weights are not part of it: they come from the checkpoint that the stage started
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from llava_core.data.json_file import check_is_file, read_json_object
+from llava_core.errors import InputError
 from llava_core.train.loop import Trace
 from llava_core.train.processes import Place, set_whole, whole
 
@@ -102,30 +105,54 @@ def load_state(
     -------
     Trace or None
         What was reported up to that step.
+
+    Raises
+    ------
+    InputError
+        If a state is broken, or its weights are not those of the model.
     """
     for path in reversed(_states(folder)):
-        about = json.loads((path / "state.json").read_text())
-        if about["inputs"] != inputs:
+        about = read_json_object(path / "state.json")
+        if about.get("inputs") != inputs:
             continue
-        with ExitStack() as stack:
-            # Read tensor by tensor: every process does this, and none needs all of it at once.
-            files = [
-                stack.enter_context(safe_open(file, framework="pt"))
-                for file in sorted(path.glob("weights-*.safetensors"))
-            ]
-            stored = {name: file for file in files for name in file.keys()}  # noqa: SIM118 - no mapping
-            _make_moments(optimizer)
-            for name, tensor in list(_tensors(model, optimizer)):
-                if name in stored:
-                    set_whole(tensor, stored[name].get_tensor(name))
-        for name, parameter in model.named_parameters():
-            # What had no gradient up to then, a projector before the first image, has no moments.
-            if parameter in optimizer.state and f"{name}|step" not in stored:
-                del optimizer.state[parameter]
-        told = about["trace"]
-        told["loss"] = tuple((step, value) for step, value in told["loss"])
-        return Trace(**(told | {"open_loss": tuple(told["open_loss"])}))
+        with _reading(path):
+            return _loaded(path, model, optimizer, about)
     return None
+
+
+def _loaded(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, about: Mapping[str, Any]
+) -> Trace:
+    with ExitStack() as stack:
+        # Read tensor by tensor: every process does this, and none needs all of it at once.
+        places = sorted(path.glob("weights-*.safetensors"))
+        for place in places:
+            check_is_file(place)
+        files = [stack.enter_context(safe_open(place, framework="pt")) for place in places]
+        stored = {name: file for file in files for name in file.keys()}  # noqa: SIM118 - no mapping
+        _make_moments(optimizer)
+        for name, tensor in list(_tensors(model, optimizer)):
+            if name in stored:
+                set_whole(tensor, stored[name].get_tensor(name))
+    for name, parameter in model.named_parameters():
+        # What had no gradient up to then, a projector before the first image, has no moments.
+        if parameter in optimizer.state and f"{name}|step" not in stored:
+            del optimizer.state[parameter]
+    told = about["trace"]
+    loss = tuple((int(step), float(value)) for step, value in told["loss"])
+    return Trace(**(told | {"loss": loss, "open_loss": tuple(map(float, told["open_loss"]))}))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, OSError) as error:
+        raise InputError(
+            f"is no whole state of this training; remove it and go on ({error})", path=path
+        ) from None
 
 
 def _states(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Several finished runs held against each other: `studies compare` [edge at `read_run`].
+"""Several finished runs held against each other: `studies compare` [edge at `read_runs`].
 
 Accuracies stand side by side whatever the data. A difference between runs is taken on the questions that both
 scored, paired and by family, and only where both read the same data. Runs that differ in nothing but the seed
@@ -7,55 +7,21 @@ are summed up: mean, spread, and how much of the variation is the seed's.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
 from llava_core.errors import InputError
 from studies import stats
-from studies.catalog.outputs import PREDICTIONS_FILE, QUESTIONS_FILE, read_summary
-from studies.catalog.questions import read_questions
-from studies.catalog.scoring import question_scores
-from studies.predictions import read_predictions
+from studies.catalog.finished_run import FinishedRun, read_finished
+from studies.catalog.outputs import QUESTIONS_FILE
 from studies.report.format import number, percent, points, points_interval
-from studies.rundir import SPEC_FILE
-from studies.verified import checked
 
 SCHEMA_VERSION = 1
 Tick = Callable[[int, int], None]
 MOST_SETTINGS = 12
 """Settings that differ, told per run at most."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class FinishedRun:
-    """A run as comparisons read it."""
-
-    name: str
-    summary: Mapping[str, Any]
-    spec: Mapping[str, Any]
-    predictions: pd.DataFrame
-    questions: pd.DataFrame | None
-    """None where a run of an earlier version has none."""
-
-    @property
-    def methods(self) -> dict[str, Mapping[str, Any]]:
-        """Methods by name."""
-        return {method["name"]: method for method in self.summary["methods"]}
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the data."""
-        return str(self.summary["data"]["fingerprint"])
-
-    def credit(self, method: str, ids: Sequence[str]) -> NDArray[np.float64]:
-        """Return the credit of a method on some questions."""
-        return question_scores(self.predictions[self.predictions["method"] == method], ids).credit
 
 
 def read_runs(paths: Sequence[Path]) -> list[FinishedRun]:
@@ -73,12 +39,14 @@ def read_runs(paths: Sequence[Path]) -> list[FinishedRun]:
     double = next((path for path, place in zip(paths, places, strict=True) if places.count(place) > 1), None)
     if double is not None:
         raise InputError("got the same run twice", path=double)
-    runs = [_read_run(path, name) for path, name in zip(paths, _names(places), strict=True)]
+    runs = [read_finished(path, name) for path, name in zip(paths, _names(places), strict=True)]
     studies = list(dict.fromkeys(str(run.summary["study"]) for run in runs))
     if len(studies) > 1:
-        raise InputError(f"got runs of {' and '.join(studies)}, allowed are runs of one study", field="run")
+        other = next(run for run in runs if run.summary["study"] != studies[0])
+        told = f"got runs of {' and '.join(studies)}, allowed are runs of one study"
+        raise InputError(told, path=other.path, field="run")
     if not set.intersection(*(set(run.methods) for run in runs)):
-        raise InputError("got runs without a method in common", field="run")
+        raise InputError("got runs without a method in common", path=runs[-1].path, field="run")
     return runs
 
 
@@ -131,22 +99,6 @@ def compare_runs(
         "seeds": seeds,
         "notes": _notes(runs),
     }
-
-
-def _read_run(path: Path, name: str) -> FinishedRun:
-    summary = read_summary(path)
-    if not summary.get("methods") or not summary.get("data"):
-        raise InputError(f"holds a run of {summary.get('study')}, which scores no methods", path=path)
-    spec = checked(path, SPEC_FILE, PREDICTIONS_FILE)
-    if (path / QUESTIONS_FILE).is_file():
-        checked(path, QUESTIONS_FILE)
-    return FinishedRun(
-        name=name,
-        summary=summary,
-        spec=json.loads(spec.read_text(encoding="utf-8")),
-        predictions=read_predictions(path / PREDICTIONS_FILE),
-        questions=read_questions(path / QUESTIONS_FILE),
-    )
 
 
 def _names(places: Sequence[Path]) -> list[str]:

@@ -6,7 +6,6 @@ folds, seed, first draws and early stopping; its predictions go into the run's s
 it goes on where it was cut off. Nothing here is estimated from other trials: what was not run is not told.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cache
@@ -21,6 +20,7 @@ from ensembles.search import Search, open_storage, run_rounds
 from ensembles.trial import Rows
 from ensembles.trial_losses import TrialLosses, losses_of_trials
 from ensembles.workers import is_lost
+from llava_core.data.json_file import read_json_object
 from llava_core.errors import InputError
 from studies.catalog.folds import FoldMatrices
 from studies.catalog.ground import Ground
@@ -58,12 +58,13 @@ def read_comparison(run_path: Path, method: str) -> Facts | None:
         If the file is broken.
     """
     file = run_path / comparison_of(method)
-    if not file.is_file():
+    if not file.exists():
         return None
     try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
-        raise InputError("got a broken comparison; remove the file and ask again", path=file) from None
+        return read_json_object(file)
+    except InputError as error:
+        told = f"got a broken comparison; remove the file and ask again ({error.problem})"
+        raise InputError(told, path=file) from None
 
 
 def ended_trials(journal: Path) -> list[Any]:

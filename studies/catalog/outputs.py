@@ -1,6 +1,5 @@
 """The files that a run ends with: tables, summary, pages and, last, the manifest [edge]."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from llava_core.data.example import Example
-from llava_core.errors import InputError
+from llava_core.data.json_file import read_json_object
+from llava_core.errors import InputError, shown
 from studies.catalog.questions import write_questions
 from studies.files import write_json
 from studies.predictions import write_predictions
@@ -51,13 +51,10 @@ def read_summary(path: Path) -> dict[str, Any]:
         If the folder holds no finished run, or the summary was changed after it.
     """
     file = checked(Path(path), SUMMARY_FILE)
-    try:
-        summary: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        version = summary["schema_version"]
-    except (ValueError, KeyError, TypeError):
-        raise InputError("got a broken summary", path=file) from None
+    summary = read_json_object(file)
+    version = summary.get("schema_version")
     if version != SCHEMA_VERSION:
-        raise InputError(f"got schema version {version}, allowed is {SCHEMA_VERSION}", path=file)
+        raise InputError(f"got schema version {shown(version)}, allowed is {SCHEMA_VERSION}", path=file)
     return summary
 
 

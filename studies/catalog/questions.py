@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from llava_core.data.example import Example
+from llava_core.data.parquet_file import reading_parquet
 from llava_core.errors import InputError
 from studies.files import write_parquet
 
@@ -44,12 +45,10 @@ def read_questions(path: Path) -> pd.DataFrame | None:
     InputError
         If the file is no such table.
     """
-    if not path.is_file():
+    if not path.exists():
         return None
-    try:
+    with reading_parquet(path):
         frame = pd.read_parquet(path)
-    except (ValueError, OSError) as error:
-        raise InputError(f"got no table of questions: {error}", path=path) from None
     if tuple(frame.columns) != COLUMNS or frame["example_id"].duplicated().any():
         raise InputError(
             f"got columns {', '.join(map(str, frame.columns))}, allowed are {', '.join(COLUMNS)}",

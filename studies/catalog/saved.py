@@ -3,7 +3,6 @@
 ``method.json`` is written last, so a folder without it is no method.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 
 from ensembles.choice import question_probabilities
 from ensembles.persist import load_model, save_model
-from llava_core.errors import InputError
+from llava_core.data.json_file import read_json_object
+from llava_core.errors import InputError, shown
 from studies.files import write_json
 
 MODELS, MODEL_FILE, METHOD_FILE = "models", "model", "method.json"
@@ -92,13 +92,26 @@ def read_method(run_path: Path, name: str) -> SavedMethod:
         raise InputError(f"got {name!r}, allowed are {known}", path=run_path, field="method")
     folder = run_path / MODELS / name
     try:
-        told = json.loads((folder / METHOD_FILE).read_text(encoding="utf-8"))
+        told = read_json_object(folder / METHOD_FILE)
         plain: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in told.items()
         }
         needs = Needs(**plain)
+        _check_needs(needs)
         estimator = load_model(folder / MODEL_FILE)
         encoder = None if needs.columns is None else load_model(run_path / MODELS / ENCODER / MODEL_FILE)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"got a model that is not whole: {error}", path=folder) from None
     return SavedMethod(needs=needs, estimator=estimator, encoder=encoder)
+
+
+def _check_needs(needs: Needs) -> None:
+    for name, kind in (("columns", int), ("answers", str), ("members", str)):
+        value = getattr(needs, name)
+        lists = isinstance(value, tuple) and all(type(item) is kind for item in value)
+        if not lists and not (name == "columns" and value is None):
+            raise ValueError(f"{METHOD_FILE}, field {name}: got {shown(value)}")
+    if not isinstance(needs.captions, bool) or not isinstance(needs.store, str | None):
+        raise ValueError(
+            f"{METHOD_FILE}: got {shown(needs.captions)} and {shown(needs.store)} for captions and store"
+        )

@@ -111,6 +111,16 @@ def read_studies(source: Path | str) -> "list[Study]":
                 path=place,
                 record=study.study_name,
             )
+        for trial in study.get_trials(deepcopy=False):
+            scores = list(trial.values or ())
+            told = [*scores, *trial.intermediate_values.values()]
+            is_whole = trial.state.name != "COMPLETE" or len(scores) == 1
+            if not is_whole or not all(isinstance(value, int | float) for value in told):
+                raise InputError(
+                    f"trial {trial.number} has no score, several, or one that is no number",
+                    path=place,
+                    record=study.study_name,
+                )
     return studies
 
 
@@ -169,7 +179,8 @@ def _opened(source: Path | str) -> tuple[list[str], Any]:
         shown = without_secrets(str(source))
         raise InputError(f"{shown}: the driver {error.name} is not installed") from None
     except (
-        ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, SQLAlchemyError
+        ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, RuntimeError,
+        SQLAlchemyError,
     ) as error:  # fmt: skip
         told = f"not {kind}: {without_secrets(str(error))}"
         raise InputError(

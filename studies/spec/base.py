@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from llava_core.data.json_file import parse_json
 from llava_core.errors import InputError
 from llava_core.settings import parse_value
 
@@ -148,10 +149,12 @@ def from_json(kind: type[Spec], text: str, *, path: Path) -> Spec:
         If the text is none, or that of another study.
     """
     try:
-        stored = json.loads(text)
+        stored = parse_json(text.encode(), path=path)
         hints = typing.get_type_hints(kind)
         return kind(**{name: _restored(hints[name], value) for name, value in stored.items()})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except InputError as error:
+        raise InputError(f"got a broken specification of a run ({error.problem})", path=path) from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"got a broken specification of a run ({error})", path=path) from None
 
 
@@ -178,7 +181,7 @@ def differences(spec: StudySpec, stored: str, *, path: Path) -> list[str]:
 def _study_of(text: str) -> str | None:
     try:
         return str(json.loads(text)["study"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

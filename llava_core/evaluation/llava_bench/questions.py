@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from llava_core.data.json_file import json_type
 from llava_core.data.records import Record, read_records
-from llava_core.errors import InputError
+from llava_core.errors import InputError, shown
 from llava_core.evaluation.llava_bench.reviews import WILD_PREFIX
 from llava_core.evaluation.llava_bench.scores import CATEGORIES
 
@@ -199,7 +199,7 @@ def _box_line(path: Path, record: Record, instance: Any) -> str:
     category = instance.get("category") if isinstance(instance, dict) else None
     if len(numbers) != 4 or not isinstance(category, str) or not all(0 <= side <= 1 for side in numbers):
         raise InputError(
-            f"got {instance!r}, allowed are a category and a bbox of four fractions of the image",
+            f"got {shown(instance)}, allowed are a category and a bbox of four fractions of the image",
             path=path, record=record.where, field="instances",
         )  # fmt: skip
     return f"{category}: [{', '.join(str(round(float(side), 3)) for side in numbers)}]"

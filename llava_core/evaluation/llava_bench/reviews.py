@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llava_core.data.json_file import json_type
+from llava_core.data.json_file import json_type, parse_json, read_file
 from llava_core.data.records import Record, read_records
-from llava_core.errors import InputError
+from llava_core.errors import InputError, shown
 
 FAILED = -1.0
 """Published score of an answer where the judge's scores could not be read."""
+_BEGINNING = b'{"id": '
 WILD_PREFIX = "llava_bench_"
 """Before the category of an In-the-Wild question, in reviews."""
 
@@ -95,16 +96,16 @@ def kept_reviews(path: Path, *, settings: str, prompts: Mapping[tuple[str, bool]
     """
     if not path.exists():
         return []
-    content = path.read_bytes()
+    content = read_file(path)
     whole = content[: content.rfind(b"\n") + 1]
     reviews = []
-    for number, line in enumerate(whole.decode("utf-8", "replace").split("\n")[:-1], start=1):
+    for number, line in enumerate(whole.split(b"\n")[:-1], start=1):
         where = f"line {number}"
         try:
-            fields = json.loads(line)
+            fields = parse_json(line, path=path, record=where)
             fields["settings"], fields["prompt"]
             review = _review(path, Record(where=where, fields=fields))
-        except (json.JSONDecodeError, KeyError, TypeError, InputError):
+        except (KeyError, TypeError, InputError):
             raise InputError(
                 "got a line that is no review of ours; name another --out", path=path, record=where
             ) from None
@@ -125,7 +126,10 @@ def kept_reviews(path: Path, *, settings: str, prompts: Mapping[tuple[str, bool]
             )
         reviews.append(review)
     check_unique(path, reviews)
-    if len(whole) < len(content):
+    rest = content[len(whole) :]
+    if not rest.startswith(_BEGINNING[: len(rest)]):
+        raise InputError("ends in something that is no review of ours; name another --out", path=path)
+    if rest:
         os.truncate(path, len(whole))
     return reviews
 
@@ -195,10 +199,11 @@ def _typed(path: Path, record: Record, name: str, kind: Any, allowed: str) -> An
 def _scores(path: Path, record: Record) -> tuple[float, float] | None:
     value = record.fields.get("tuple")
     pair = list(value) if value is not None and not isinstance(value, str | bool | int | float) else []
-    numbers = [each for each in pair if isinstance(each, int | float) and math.isfinite(each)]
+    # A comparison, since a whole number may be too long for a float.
+    numbers = [each for each in pair if isinstance(each, int | float) and abs(each) < math.inf]
     if len(pair) != 2 or len(numbers) != 2:
         raise InputError(
-            f"got {value!r}, allowed are two numbers, both -1 where the judge's could not be read",
+            f"got {shown(value)}, allowed are two numbers, both -1 where the judge's could not be read",
             path=path,
             record=record.where,
             field="tuple",

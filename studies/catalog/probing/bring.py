@@ -24,6 +24,7 @@ from studies.pipeline import (
 )
 from studies.progress import Progress
 from studies.rundir import SPEC_FILE, RunDir
+from studies.verified import checked
 from studies.spec.base import from_json
 from studies.spec.probing import ProbingSpec
 
@@ -82,7 +83,8 @@ def _through_llava(spec: ProbingSpec, run: RunDir, progress: Progress) -> Materi
 def _of_run(spec: ProbingSpec, source: Path, run: RunDir, progress: Progress) -> Material:
     """Take features, data and LLaVA of a finished run."""
     study = str(read_summary(source)["study"])
-    made = from_json(STUDIES[study].spec, (source / SPEC_FILE).read_text("utf-8"), path=source / SPEC_FILE)
+    file = checked(source, SPEC_FILE)
+    made = from_json(STUDIES[study].spec, file.read_text("utf-8"), path=file)
     own = source / "features"
     features = own if (own / MANIFEST_FILE).is_file() else made.features
     if features is None:

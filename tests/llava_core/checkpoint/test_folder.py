@@ -88,8 +88,8 @@ def other_version(path):
     ("damage", "message"),
     [
         (lambda path: (path / "manifest.json").unlink(), r"no manifest\.json.*half written"),
-        (lambda path: (path / "manifest.json").write_text("{"), r"broken manifest\.json"),
-        (lambda path: (path / "manifest.json").write_text("[]"), r"broken manifest\.json"),
+        (lambda path: (path / "manifest.json").write_text("{"), r"manifest\.json: broken JSON"),
+        (lambda path: (path / "manifest.json").write_text("[]"), r"manifest\.json: got a list"),
         (other_version, "schema version 99"),
         (lambda path: (path / "tokenizer.json").unlink(), r"tokenizer\.json.*missing"),
         (truncate, r"model\.safetensors.*changed or torn"),

@@ -208,7 +208,7 @@ def test_faulty_parquet_is_named(tmp_path: Path) -> None:
         (
             "d",
             {"image": [{"bytes": b"no image", "path": "x"}]},
-            "row 0, field image: got bytes that are no image",
+            "row 0, field image: got a file that cannot be read as an image",
         ),
         ("e", {"image": ["x.png"]}, "row 0, field image: got no bytes"),
         ("f", {"answer": [2]}, "record train-0, field answer: got 2, allowed is 0 to 1"),

@@ -137,7 +137,7 @@ def changed(row: dict[str, Any], **fields: Any) -> dict[str, Any]:
     ("records", "told"),
     [
         (["{"], "own.jsonl, record line 1: broken JSON at column 2"),
-        ([A, "[1]"], "record line 2: got no object, allowed is one per line"),
+        ([A, "[1]"], "record line 2: got a list, allowed is an object"),
         ([], "own.jsonl: holds no records"),
         ([changed(A, options=...)], "record line 1, field options: is missing, needed are id, question"),
         ([changed(A, id=...)], "record line 1, field id: is missing"),
@@ -193,5 +193,5 @@ def test_other_types_and_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"own\.parquet: cannot be read as parquet"):
         load_dataset(tmp_path / "own.parquet")
     (tmp_path / "own.jsonl").write_bytes(b"\xff\xfe{}")
-    with pytest.raises(InputError, match=r"own\.jsonl: not UTF-8 text"):
+    with pytest.raises(InputError, match=r"own\.jsonl, record line 1: not UTF-8 text"):
         load_dataset(tmp_path / "own.jsonl")

@@ -74,7 +74,7 @@ def spoil_manifest(store: Path, **changes: object) -> None:
     ("spoil", "message"),
     [
         (lambda s: (s / "manifest.json").unlink(), "half-written"),
-        (lambda s: (s / "manifest.json").write_text("{"), "not the manifest"),
+        (lambda s: (s / "manifest.json").write_text("{"), "not the manifest|broken JSON"),
         (lambda s: spoil_manifest(s, schema_version=9), "field schema_version: got 9, allowed is 1"),
         (lambda s: (s / "rows.parquet").unlink(), "rows.parquet: the manifest names this file"),
         (lambda s: (s / "blocks" / "clip_image.npy").write_bytes(b"x"), "clip_image.npy: its SHA-256"),
