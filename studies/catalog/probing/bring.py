@@ -24,9 +24,9 @@ from studies.pipeline import (
 )
 from studies.progress import Progress
 from studies.rundir import SPEC_FILE, RunDir
-from studies.verified import checked
 from studies.spec.base import from_json
 from studies.spec.probing import ProbingSpec
+from studies.verified import checked
 
 
 def bring_material(spec: ProbingSpec, run: RunDir, progress: Progress) -> Material:
