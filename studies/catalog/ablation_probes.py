@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from llava_core.data.example import Example
-from studies.catalog.probing.cells import selectivity_split
+from studies.catalog.probing.cells import N_SHUFFLES, selectivity_split
 from studies.probing import ChoiceTask, ClassTask, Stage, Task, control_task, read_out, shuffled_task
 
 PROBES: Mapping[str, str] = {
@@ -30,7 +30,7 @@ PROBES: Mapping[str, str] = {
     "answer_llm": "answer, LLM",
 }
 READINGS = ("credit", "floor", "real", "control")
-"""Of each probe: credit on the test questions, the same of a probe that learned shuffled labels; on
+"""Of each probe: credit on the test questions, the same of probes that learned shuffled labels; on
 `selectivity_questions`, credit with real labels and with random ones by family."""
 
 
@@ -73,19 +73,21 @@ def probe_credits(
     def readings(stage: Stage, task: Task) -> dict[str, NDArray[np.float64]]:
         train, test = np.arange(n_train), np.arange(n_train, len(asked))
         inside, outside = selectivity_split(train, seed=seed)
-        chosen = None
-        found = {}
-        for reading, labels, known, judged in (
-            ("credit", task, train, test),
-            ("floor", shuffled_task(task, train, seed=seed), train, test),
-            ("real", task, inside, outside),
-            ("control", control_task(task, groups, seed=seed), inside, outside),
-        ):
-            read = read_out(
-                "linear", stage, labels, groups=groups, train=known, test=judged, seed=seed, settings=chosen
-            )
-            chosen, found[reading] = read.chosen, read.credit
-        return found
+        found = read_out("linear", stage, task, groups=groups, train=train, test=test, seed=seed)
+
+        def again(labels: Task, known: NDArray[np.intp], judged: NDArray[np.intp]) -> NDArray[np.float64]:
+            return read_out(
+                "linear", stage, labels,
+                groups=groups, train=known, test=judged, seed=seed, settings=found.chosen,
+            ).credit  # fmt: skip
+
+        shuffled = [shuffled_task(task, train, seed=seed + draw) for draw in range(N_SHUFFLES)]
+        return {
+            "credit": found.credit,
+            "floor": np.mean([again(labels, train, test) for labels in shuffled], axis=0),
+            "real": again(task, inside, outside),
+            "control": again(control_task(task, groups, seed=seed), inside, outside),
+        }
 
     return {
         name: readings(stages[place], tasks[target])

@@ -1,7 +1,7 @@
 """What `stage_ablation` found, as plain values: accuracies, paired differences, probes, seeds, verdict.
 
-An interval of a mean over questions and seeds draws families; what other seeds would bring is told beside it,
-as a standard deviation, where there are two seeds or more.
+An interval of a mean over questions and seeds draws families. Where there are two seeds or more, what other
+seeds would bring is told beside it, and the verdict's intervals hold both.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -152,17 +152,26 @@ def build_summary(
 def _variation(
     values: NDArray[np.float64], families: Sequence[str], spec: AblationSpec
 ) -> dict[str, float] | None:
-    """Return standard deviations of the mean: what other seeds and other questions bring; None of one."""
+    """Return standard deviations of the mean, and its interval for other seeds and questions; None of one."""
     if len(spec.seeds) < 2:
         return None
     parts = stats.variance_components(values)
     drawn = stats.mean_estimate(values.mean(1), families, level=0.6827, n_boot=spec.n_boot, seed=spec.seed)
     by_question = (drawn.high - drawn.low) / 2
+    half = stats.half_width(
+        by_seed=parts.seed / parts.n_seeds,
+        by_question=by_question**2,
+        n_seeds=parts.n_seeds,
+        level=spec.level,
+    )
+    mean = float(values.mean())
     return {
         "seed_sd": float(np.sqrt(parts.seed)),
         "of_mean_by_seed": float(np.sqrt(parts.of_mean_by_seed)),
         "of_mean_by_question": by_question,
         "of_mean": float(np.hypot(np.sqrt(parts.seed / parts.n_seeds), by_question)),
+        "low": mean - half,
+        "high": mean + half,
     }
 
 
@@ -174,7 +183,13 @@ def _verdict(
     spec: AblationSpec,
 ) -> dict[str, Any]:
     by_name = {row["name"]: row for row in rows}
-    clear = {row["a"] for row in comparisons if row["p_holm"] < 1 - spec.level and _excludes_zero(row)}
+    clear = {
+        row["a"]
+        for row in comparisons
+        if row["p_holm"] < 1 - spec.level
+        and _excludes_zero(row["difference"])
+        and _excludes_zero(by_name[row["a"]]["variation"] or row["difference"])
+    }
     seeds = f"{len(spec.seeds)} seed{'s' if len(spec.seeds) > 1 else ''}"
     reference = by_name[REFERENCE]
     parts = [
@@ -189,6 +204,10 @@ def _verdict(
     details += [_change(row, row["name"] in clear) + "." for row in others]
     if len(spec.seeds) == 1:
         details.append("One seed: the intervals hold question variation only; another seed moves all of it.")
+    else:
+        details.append(
+            "Intervals of changes hold for other seeds and questions, those of accuracies for questions only."
+        )
     return {
         "sentence": f"{first} ({len(headline)} questions, {n_shown} with an image, {seeds}).",
         "details": details,
@@ -196,8 +215,8 @@ def _verdict(
 
 
 def _change(row: Mapping[str, Any], is_clear: bool) -> str:
-    found = row["difference"]
-    told = f"{row['label'][:1].upper()}{row['label'][1:]}: {100 * found['value']:+.1f} points"
+    found = row["variation"] or row["difference"]
+    told = f"{row['label'][:1].upper()}{row['label'][1:]}: {100 * row['difference']['value']:+.1f} points"
     told += f" [{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
     paper = "" if row["paper"] is None else f", the paper {100 * row['paper']:+.2f}"
     return told + ("" if is_clear else ", not told apart from none") + paper
@@ -207,5 +226,5 @@ def _percent(estimate: Mapping[str, float]) -> str:
     return f"{100 * estimate['value']:.1f} % [{100 * estimate['low']:.1f}, {100 * estimate['high']:.1f}]"
 
 
-def _excludes_zero(row: Mapping[str, Any]) -> bool:
-    return bool(row["difference"]["low"] > 0 or row["difference"]["high"] < 0)
+def _excludes_zero(interval: Mapping[str, float]) -> bool:
+    return bool(interval["low"] > 0 or interval["high"] < 0)

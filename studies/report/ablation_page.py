@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from studies.report import evidence, leaderboard
+from studies.report import format as written
 from studies.report.geometry import interval_mark, ticks
 from studies.report.html import MARKDOWN_FILE, template_environment, write_page
 from studies.report.markdown import write_markdown
@@ -36,6 +37,7 @@ def render_ablation(summary: Mapping[str, Any]) -> str:
             **row,
             "mark": interval_mark(row["accuracy_image"], axis),
             "is_reference": row["name"] == summary["reference"],
+            "with_seeds": _with_seeds(row, is_reference=row["name"] == summary["reference"]),
             "last_loss": [
                 {"stage": stage["name"], "loss": stage["loss"][-1][1], "n_steps": stage["n_steps"]}
                 for stage in row["training"][0]["stages"]
@@ -91,6 +93,15 @@ def write_ablation_report(summary: Mapping[str, Any], out: Path) -> Path:
     return write_page(render_ablation(summary), out)
 
 
+def _with_seeds(row: Mapping[str, Any], *, is_reference: bool) -> str:
+    """Write the interval that holds for other seeds too, of the accuracy or of the change."""
+    told = row["variation"]
+    if told is None:
+        return ""
+    write = written.percent if is_reference else written.points
+    return f"{write(told['low'])} to {write(told['high'])}"
+
+
 def _variants_csv(summary: Mapping[str, Any]) -> str:
     rows = []
     for row in summary["variants"]:
@@ -104,6 +115,8 @@ def _variants_csv(summary: Mapping[str, Any]) -> str:
             "seed_sd": variation.get("seed_sd"),
             "sd_of_mean_by_seed": variation.get("of_mean_by_seed"),
             "sd_of_mean_by_question": variation.get("of_mean_by_question"),
+            "low_with_seeds": variation.get("low"),
+            "high_with_seeds": variation.get("high"),
             "n_seeds": len(summary["seeds"]),
             "n_questions": row["accuracy"]["n"],
             "n_image_questions": row["accuracy_image"]["n"],

@@ -2,7 +2,7 @@
 
 from studies.stats.calibration import Reliability, reliability
 from studies.stats.comparison import Comparison, compare, holm, right_answers
-from studies.stats.components import Components, variance_components
+from studies.stats.components import Components, half_width, variance_components
 from studies.stats.estimate import Estimate, accuracy_estimate, mean_estimate
 from studies.stats.overlap import AloneAgainstAll, Overlap, alone, either_credit, overlap
 from studies.stats.pareto import on_front
@@ -36,6 +36,7 @@ __all__ = [
     "coverage_at_risk",
     "donor_rows",
     "either_credit",
+    "half_width",
     "holm",
     "log_loss",
     "mean_estimate",

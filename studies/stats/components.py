@@ -9,6 +9,7 @@ mean over questions must still be drawn by family (`studies.stats.mean_estimate`
 References
 ----------
 Searle, S. R., Casella, G. and McCulloch, C. E. (1992). Variance Components, section 4.4.
+Satterthwaite, F. E. (1946). An approximate distribution of estimates of variance components. Biometrics 2.
 Bouthillier, X. et al. (2021). Accounting for Variance in Machine Learning Benchmarks. MLSys 3.
 """
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import t
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,3 +80,30 @@ def variance_components(values: ArrayLike) -> Components:
         n_questions=n_questions,
         n_seeds=n_seeds,
     )
+
+
+def half_width(*, by_seed: float, by_question: float, n_seeds: int, level: float) -> float:
+    """Return the half width of a mean's interval that holds for other seeds and other questions.
+
+    The variance of a few seeds is itself uncertain: Student's t, with Satterthwaite's degrees of freedom for
+    the sum of both, as if that of the questions were known.
+
+    Parameters
+    ----------
+    by_seed, by_question : float
+        Variances of the mean that other seeds, and other questions, would bring.
+    n_seeds : int
+        2 or more.
+    level : float
+        Nominal coverage, in (0, 1).
+
+    Examples
+    --------
+    >>> round(half_width(by_seed=1.0, by_question=0.0, n_seeds=3, level=0.95), 2)
+    4.3
+    >>> round(half_width(by_seed=0.0, by_question=1.0, n_seeds=3, level=0.95), 2)
+    1.96
+    """
+    variance = by_seed + by_question
+    freedom = (n_seeds - 1) * (variance / by_seed) ** 2 if by_seed > 0 else np.inf
+    return float(t.ppf((1 + level) / 2, freedom) * np.sqrt(variance))

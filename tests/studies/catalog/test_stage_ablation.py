@@ -54,7 +54,7 @@ def test_probes_find_what_was_planted_and_nothing_in_noise(make_example):
     chance = probe_chance(asked, n_train=300)
     for name in PROBES:
         assert abs(float(empty[name]["credit"].mean()) - chance[name]) < 0.15
-        assert full[name]["floor"].mean() < full[name]["credit"].mean() - 0.25
+        assert full[name]["floor"].mean() < full[name]["credit"].mean() - 0.2
     half = probe_credits(vectors_of(asked, of_image=1, of_llm=0), asked, n_train=300, seed=0)
     assert float(half["answer_image"]["credit"].mean()) > 0.95
     assert float(half["answer_llm"]["credit"].mean()) < 0.5
@@ -90,7 +90,7 @@ def summary_of(make_dataset, *, seeds=(0,), gain=0.0, n=60):
     stage = {"name": "align", "n_steps": 3, "seconds": 1.5, "loss": [[1, 2.0], [3, 1.0]]}
     found = {}
     for name in VARIANTS:
-        share = 0.5 + (gain if name == "no_stage_1" else 0)
+        share = 0.5 + (np.asarray(gain) if name == "no_stage_1" else 0)
         credit = (rng.random((n, len(seeds))) < share).astype(float)
         found[name] = Found(
             credit=credit,
@@ -142,6 +142,9 @@ def test_seed_variation_is_told_with_two_seeds_or_more(make_dataset):
         told = row["variation"]
         assert told["of_mean"] >= max(0, told["of_mean_by_question"])
         assert told["of_mean_by_question"] > 0
+        mean = (row["difference"] or row["accuracy"])["value"]
+        assert (told["low"] + told["high"]) / 2 == pytest.approx(mean)
+        assert told["high"] - mean >= 1.9 * told["of_mean"]
 
 
 def test_the_verdict_says_what_is_clear_and_what_is_not(make_dataset):
@@ -151,6 +154,15 @@ def test_the_verdict_says_what_is_clear_and_what_is_not(make_dataset):
     assert "the paper -5.11" in clear["verdict"]["sentence"]
     same, _ = summary_of(make_dataset)
     assert "not told apart from none, the paper -0.96" in same["verdict"]["sentence"]
+
+
+def test_a_change_that_another_seed_turns_around_is_not_told_apart(make_dataset):
+    same_each_time, _ = summary_of(make_dataset, seeds=(0, 1, 2), gain=0.45, n=300)
+    assert "not told apart" not in same_each_time["verdict"]["sentence"].split(";")[0]
+    moved, _ = summary_of(make_dataset, seeds=(0, 1, 2), gain=(0.45, 0.1, -0.1), n=300)
+    row = next(row for row in moved["variants"] if row["name"] == "no_stage_1")
+    assert row["difference"]["low"] > 0 > row["variation"]["low"]
+    assert "not told apart" in moved["verdict"]["sentence"].split(";")[0]
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])

@@ -52,7 +52,7 @@ def test_only_the_given_items_are_shuffled() -> None:
     drawn = shuffled_task(choice, items, seed=0)
     same = (drawn.is_right == choice.is_right).reshape(200, 4).all(axis=1)
     assert same[others].all()
-    assert 0.1 < same[items].mean() < 0.45
+    assert 0.35 < same[items].mean() < 0.65  # two codes among these items
 
 
 def test_the_seed_settles_both() -> None:

@@ -55,7 +55,10 @@ def build_ablation_summary(seeds: tuple[int, ...] = (0, 1, 2)) -> dict[str, Any]
                     for seed in seeds
                 ],
                 "variation": {
-                    "seed_sd": 0.012, "of_mean_by_seed": 0.007, "of_mean_by_question": 0.009, "of_mean": 0.011
+                    "seed_sd": 0.012, "of_mean_by_seed": 0.007, "of_mean_by_question": 0.009,
+                    "of_mean": 0.011,
+                    "low": (0.684 if is_reference else 0) + change - 0.03,
+                    "high": (0.684 if is_reference else 0) + change + 0.03,
                 }
                 if len(seeds) > 1
                 else None,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from studies.stats import variance_components
+from studies.stats import half_width, variance_components
 
 
 def test_the_parts_add_up_to_the_sums_of_squares() -> None:
@@ -55,3 +55,18 @@ def test_the_order_of_questions_and_seeds_does_not_matter() -> None:
 def test_too_little_to_tell_is_refused(table: np.ndarray) -> None:
     with pytest.raises(ValueError, match="2 or more questions and seeds"):
         variance_components(table)
+
+
+@pytest.mark.parametrize("n_seeds", [3, 8])
+def test_the_interval_of_both_sources_covers_what_it_says(n_seeds: int) -> None:
+    rng = np.random.default_rng(n_seeds)
+    seed_sd, question_sd, n_draws = 1.0, 0.5, 4000
+    means = np.empty(n_draws)
+    half = np.empty(n_draws)
+    for draw in range(n_draws):
+        seeds = rng.normal(0, seed_sd, n_seeds)
+        means[draw] = seeds.mean() + rng.normal(0, question_sd)
+        half[draw] = half_width(
+            by_seed=seeds.var(ddof=1) / n_seeds, by_question=question_sd**2, n_seeds=n_seeds, level=0.9
+        )
+    assert (np.abs(means) <= half).mean() == pytest.approx(0.9, abs=0.04)
