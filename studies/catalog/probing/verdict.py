@@ -1,7 +1,7 @@
 """The verdict of `embedding_probe`: where a target is read best by a straight line, what the LLM does to it.
 
 Which stage is best is read off the same questions that its score rests on, among several, so its score is a
-little too good; the difference of two stages named in advance is not.
+little too good, which the verdict says; the difference of two stages named in advance is not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,14 +39,20 @@ def verdict(
         for n_failed in [sum(cell["status"] != "ok" for cell in cells)]
         if n_failed
     ]
+    if len({cell["stage"] for cell in cells if cell["status"] == "ok"}) > 1:
+        details.append(
+            f"The best stage is picked on the {data['unit']} that its score rests on, which flatters it a "
+            "little; others may be as good."
+        )
     if data["split"] == "random":
         details.append(
             "Families straddle this split: a probe may have learned the very items that it is scored on."
         )
     elif not data["has_families"]:
         details.append(
-            "No family was named: rows with equal vectors are kept together, near copies are not, and the "
-            "intervals take all others as independent."
+            "No family was named: rows with equal vectors are kept together, near copies are not. Memory of "
+            "those shows neither in the score nor in the selectivity, and the intervals take all others as "
+            "independent."
         )
     return {"sentence": f"{told[0]} ({basis}).", "details": details}
 
@@ -66,8 +72,9 @@ def _of_target(
     if not judged:
         return f"{target['label']}: no probe came to its end"
     best = max(judged, key=lambda cell: float(cell["score"]["value"]))
+    among = f"most, of {len(judged)} stages, " if len(judged) > 1 else ""
     sentence = (
-        f"{target['label']}: read best by the {judge} probe at {_quoted(label[best['stage']])}, "
+        f"{target['label']}: the {judge} probe reads {among}at {_quoted(label[best['stage']])}, "
         f"{_percent(best['score'])}, chance {100 * target['chance']:.1f} %"
     )
     held = [row for row in comparisons if row["target"] == target["name"] and row["probe"] == judge]
