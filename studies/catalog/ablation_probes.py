@@ -20,8 +20,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from llava_core.data.example import Example
-from studies.catalog.probing.cells import selectivity_split
-from studies.probing import ChoiceTask, ClassTask, Stage, Task, control_task, read_out, shuffled_task
+from studies.catalog.probing.cells import N_SHUFFLES, selectivity_split
+from studies.probing import (
+    ChoiceTask,
+    ClassTask,
+    ReadOut,
+    Stage,
+    Task,
+    control_task,
+    read_out,
+    shuffled_task,
+)
+from studies.probing.family import Settings
+from studies.probing.tasks import Items
 
 PROBES: Mapping[str, str] = {
     "skill_image": "skill, image tokens",
@@ -30,8 +41,8 @@ PROBES: Mapping[str, str] = {
     "answer_llm": "answer, LLM",
 }
 READINGS = ("credit", "floor", "real", "control")
-"""Of each probe: credit on the test questions, the same of a probe that learned shuffled labels; on
-`selectivity_questions`, credit with real labels and with random ones by family."""
+"""Of each probe: credit on the test questions; the same after shuffled labels were learned, in the mean of
+`N_SHUFFLES`; on `selectivity_questions`, credit with real labels and with random ones by family."""
 
 
 def probe_credits(
@@ -72,19 +83,22 @@ def probe_credits(
     def readings(stage: Stage, task: Task) -> dict[str, NDArray[np.float64]]:
         train, test = np.arange(n_train), np.arange(n_train, len(asked))
         inside, outside = selectivity_split(train, seed=seed)
-        chosen = None
-        found = {}
-        for reading, labels, known, judged in (
-            ("credit", task, train, test),
-            ("floor", shuffled_task(task, train, seed=seed), train, test),
-            ("real", task, inside, outside),
-            ("control", control_task(task, groups, seed=seed), inside, outside),
-        ):
-            read = read_out(
-                "linear", stage, labels, groups=groups, train=known, test=judged, seed=seed, settings=chosen
+
+        def read(labels: Task, known: Items, judged: Items, settings: Settings | None) -> ReadOut:
+            return read_out(
+                "linear", stage, labels, groups=groups, train=known, test=judged, seed=seed, settings=settings
             )
-            chosen, found[reading] = read.chosen, read.credit
-        return found
+
+        found = read(task, train, test, None)
+        shuffled = [shuffled_task(task, train, seed=seed + draw) for draw in range(N_SHUFFLES)]
+        floors = [read(labels, train, test, found.chosen).credit for labels in shuffled]
+        control = control_task(task, groups, seed=seed)
+        return {
+            "credit": found.credit,
+            "floor": np.mean(floors, axis=0),
+            "real": read(task, inside, outside, found.chosen).credit,
+            "control": read(control, inside, outside, found.chosen).credit,
+        }
 
     return {
         name: readings(stages[place], tasks[target])
