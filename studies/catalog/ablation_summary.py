@@ -189,6 +189,13 @@ def _verdict(
     details += [_change(row, row["name"] in clear) + "." for row in others]
     if len(spec.seeds) == 1:
         details.append("One seed: the intervals hold question variation only; another seed moves all of it.")
+    else:
+        moved = sorted(row["variation"]["of_mean_by_seed"] for row in rows if row["name"] != REFERENCE)
+        if moved:
+            details.append(
+                f"{seeds}: the intervals hold question variation only; other seeds would move these mean "
+                f"changes by {100 * moved[0]:.1f} to {100 * moved[-1]:.1f} points (standard deviation)."
+            )
     return {
         "sentence": f"{first} ({len(headline)} questions, {n_shown} with an image, {seeds}).",
         "details": details,

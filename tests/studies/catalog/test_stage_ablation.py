@@ -142,6 +142,10 @@ def test_seed_variation_is_told_with_two_seeds_or_more(make_dataset):
         told = row["variation"]
         assert told["of_mean"] >= max(0, told["of_mean_by_question"])
         assert told["of_mean_by_question"] > 0
+    moved = [row["variation"]["of_mean_by_seed"] for row in three["variants"] if row["name"] != REFERENCE]
+    told = f"by {100 * min(moved):.1f} to {100 * max(moved):.1f} points (standard deviation)."
+    assert three["verdict"]["details"][-1].startswith("3 seeds: ")
+    assert three["verdict"]["details"][-1].endswith(told)
 
 
 def test_the_verdict_says_what_is_clear_and_what_is_not(make_dataset):

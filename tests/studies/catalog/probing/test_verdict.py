@@ -1,5 +1,7 @@
 """What the verdict of a probing run says, of cells made by hand."""
 
+from typing import Any
+
 import pytest
 
 from studies.catalog.probing.verdict import verdict
@@ -12,7 +14,7 @@ def estimate(value: float) -> dict[str, float]:
     return {"value": value, "low": value - 0.05, "high": value + 0.05}
 
 
-def told(scores: dict[str, float], **data: object) -> dict[str, object]:
+def told(scores: dict[str, float], **data: object) -> dict[str, Any]:
     """Return the verdict on stages with these scores of one probe."""
     cells = [
         {
