@@ -78,7 +78,8 @@ def probe_credits(
     image = Stage(name="image_tokens", level="example", vectors=vectors["image_tokens"])
     llm = Stage(name="llm_hidden", level="option", vectors=vectors["llm_hidden"], question=question)
     groups = np.array([example.group for example in asked])
-    stages, tasks = {"image": image, "llm": llm}, {"skill": skill, "answer": answer}
+    stages = {"image": image, "llm": llm}
+    tasks: dict[str, Task] = {"skill": skill, "answer": answer}
 
     def readings(stage: Stage, task: Task) -> dict[str, NDArray[np.float64]]:
         train, test = np.arange(n_train), np.arange(n_train, len(asked))

@@ -129,7 +129,16 @@ def build_summary(
         "title": "What each stage of LLaVA is worth, and other ways to connect the same parts",
         "verdict": _verdict(rows, comparisons, headline, len(shown), spec),
         "reference": REFERENCE,
-        "methods": [{"name": row["name"], "label": row["label"]} for row in rows],
+        "methods": [
+            {
+                "name": row["name"],
+                "label": row["label"],
+                "kind": "llm" if row["name"] == REFERENCE else "ablation",
+                "status": "ok",
+                "accuracy": row["accuracy"],
+            }
+            for row in rows
+        ],
         "variants": rows,
         "comparisons": comparisons,
         "probes": {"labels": dict(PROBES), "chance": dict(chance), "rows": probes, "n": len(shown)},

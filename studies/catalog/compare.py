@@ -54,8 +54,10 @@ class FinishedRun:
         return str(self.summary["data"]["fingerprint"])
 
     def credit(self, method: str, ids: Sequence[str]) -> NDArray[np.float64]:
-        """Return the credit of a method on some questions."""
-        return question_scores(self.predictions[self.predictions["method"] == method], ids).credit
+        """Return the credit of a method on some questions, its mean over the seeds of the run."""
+        rows = self.predictions[self.predictions["method"] == method]
+        each = [question_scores(of_seed, ids).credit for _, of_seed in rows.groupby("seed")]
+        return np.asarray(np.mean(each, axis=0))
 
 
 def read_runs(paths: Sequence[Path]) -> list[FinishedRun]:
