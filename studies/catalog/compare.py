@@ -21,6 +21,7 @@ from studies import stats
 from studies.catalog.outputs import PREDICTIONS_FILE, QUESTIONS_FILE, read_summary
 from studies.catalog.questions import read_questions
 from studies.catalog.scoring import question_scores
+from studies.catalog.verdict import outcome
 from studies.predictions import read_predictions
 from studies.report.format import number, percent, points, points_interval
 from studies.rundir import SPEC_FILE
@@ -275,11 +276,10 @@ def _sentence(
         rows = pairs[0]["rows"]
         row = next((row for row in rows if row["method"] == told), rows[0])
         found = row["difference"]
-        word = "a clear gain" if found["low"] > 0 else "a clear loss" if found["high"] < 0 else "open"
         return (
             f"From {pairs[0]['a']} to {pairs[0]['b']}, {row['label']} changes by {points(found['value'])} "
             f"points [{points_interval(found)}] on {row['n']:,} common questions, {row['gains']} won and "
-            f"{row['losses']} lost: {word}."
+            f"{row['losses']} lost: {outcome(row)}."
         )
     return (
         "The runs have no questions in common: accuracies stand side by side, differences would compare data."
