@@ -20,7 +20,7 @@ from studies.catalog.probing.material import Material
 from studies.catalog.probing.probed import RANDOM, Probed
 from studies.catalog.probing.stages import PATCHES, PROJECTED, StageInfo
 from studies.catalog.probing.verdict import verdict
-from studies.probing import PROBES, ChoiceTask, prior_log_prob, usable_bits
+from studies.probing import PROBES, ChoiceTask, Task, prior_log_prob, usable_bits
 from studies.spec.probing import ProbingSpec
 
 SCHEMA_VERSION = 1
@@ -156,10 +156,25 @@ def _target(probed: Probed) -> Facts:
         "n_options": float(np.bincount(task.question)[test].mean()) if is_choice else None,  # type: ignore[union-attr]
         "n_train": len(train),
         "n_test": len(test),
+        "n_test_unseen": n_unseen(task, train, test),
         "n_families_test": len(np.unique(probed.ground.families[test])),
         "chance": float(chance_credit(task, train, test).mean()),
         "entropy_bits": float(-prior_log_prob(task, train, train).mean() / np.log(2)),
     }
+
+
+def n_unseen(task: Task, train: NDArray[np.intp], test: NDArray[np.intp]) -> int | None:
+    """Return the number of test items of a class that no training item has; None of a task of options.
+
+    Examples
+    --------
+    >>> from studies.probing import ClassTask
+    >>> n_unseen(ClassTask(labels=np.array(["a", "b", "c", "a"])), np.array([0, 1]), np.array([2, 3]))
+    1
+    """
+    if isinstance(task, ChoiceTask):
+        return None
+    return int((~np.isin(task.labels[test], task.labels[train])).sum())
 
 
 def _cell(probed: Probed, info: StageInfo, probe: str, draws: Mapping[str, Any]) -> Facts:

@@ -33,6 +33,12 @@ def verdict(
     told = [_of_target(target, stages, cells, comparisons, level) for target in (first, *others)]
     basis = f"{first['n_test']:,} {data['unit']} of {first['n_families_test']:,} families"
     details = [f"{sentence}." for sentence in told[1:]]
+    details += [
+        f"{target['label']}: {target['n_test_unseen']:,} of the {data['unit']} scored are of classes that no "
+        "one learned from has; no probe can get them right."
+        for target in targets
+        if target["n_test_unseen"]
+    ]
     details += _memory(cells, targets)
     details += [
         f"{n_failed} of {len(cells)} cells failed and are scored as chance."

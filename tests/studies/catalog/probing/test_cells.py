@@ -176,6 +176,7 @@ def test_a_store_gives_the_planted_answers(kinds: tuple[Path, str], tmp_path: Pa
     assert found["similarity"]["cka"][1][2] == pytest.approx(1)
     assert "'LLM, layer -1' against 'Projector, after stage 2'" in found["verdict"]["sentence"]
     assert f"({found['targets'][0]['n_test']} questions of" in found["verdict"]["sentence"]
+    assert [target["n_test_unseen"] for target in found["targets"]] == [0, 0]
 
 
 def test_the_answer_is_read_off_options(make_store: MakeStore, tmp_path: Path) -> None:

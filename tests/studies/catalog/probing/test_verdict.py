@@ -7,7 +7,9 @@ import pytest
 from studies.catalog.probing.verdict import verdict
 
 DATA = {"unit": "rows", "split": "family", "has_families": True}
-TARGET = {"name": "kind", "label": "Kind", "chance": 0.5, "n_test": 1200, "n_families_test": 300}
+TARGET = {
+    "name": "kind", "label": "Kind", "chance": 0.5, "n_test": 1200, "n_families_test": 300
+}  # fmt: skip
 
 
 def estimate(value: float) -> dict[str, float]:
@@ -28,7 +30,8 @@ def told(scores: dict[str, float], **data: object) -> dict[str, Any]:
         for stage, score in scores.items()
     ]
     stages = [{"name": stage, "label": stage.upper()} for stage in scores]
-    return verdict({**DATA, **data}, stages, [TARGET], cells, [], level=0.95)
+    target = {**TARGET, "n_test_unseen": data.pop("n_test_unseen", 0)}
+    return verdict({**DATA, **data}, stages, [target], cells, [], level=0.95)
 
 
 def test_the_best_of_several_stages_is_told_as_picked_on_what_is_scored() -> None:
@@ -52,6 +55,7 @@ def test_one_stage_is_not_called_the_best() -> None:
     [
         ({"has_families": False}, "shows neither in the score nor in the selectivity"),
         ({"split": "random"}, "Families straddle this split"),
+        ({"n_test_unseen": 7}, "Kind: 7 of the rows scored are of classes that no one learned from has"),
     ],
 )
 def test_what_flatters_is_told(change: dict[str, object], part: str) -> None:
