@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 JUDGE = "linear"
+LEAST_MEMORY = 0.5
+"""Share of items with a family that is learned from, below which selectivity says little of memory."""
 Facts = Mapping[str, Any]
 
 
@@ -40,6 +42,12 @@ def verdict(
         if target["n_test_unseen"]
     ]
     details += _memory(cells, targets)
+    details += [
+        f"{target['label']}: {100 * target['memory_frac']:.0f} % of the {data['unit']} that selectivity is "
+        "scored on have a family among those learned from: it says little of memory."
+        for target in targets
+        if data["has_families"] and target["memory_frac"] < LEAST_MEMORY
+    ]
     details += [
         f"{n_failed} of {len(cells)} cells failed and are scored as chance."
         for n_failed in [sum(cell["status"] != "ok" for cell in cells)]

@@ -8,7 +8,8 @@ from studies.catalog.probing.verdict import verdict
 
 DATA = {"unit": "rows", "split": "family", "has_families": True}
 TARGET = {
-    "name": "kind", "label": "Kind", "chance": 0.5, "n_test": 1200, "n_families_test": 300
+    "name": "kind", "label": "Kind", "chance": 0.5, "n_test": 1200, "n_families_test": 300,
+    "n_test_unseen": 0, "memory_frac": 0.9,
 }  # fmt: skip
 
 
@@ -16,7 +17,7 @@ def estimate(value: float) -> dict[str, float]:
     return {"value": value, "low": value - 0.05, "high": value + 0.05}
 
 
-def told(scores: dict[str, float], **data: object) -> dict[str, Any]:
+def told(scores: dict[str, float], target: dict[str, object] | None = None, **data: object) -> dict[str, Any]:
     """Return the verdict on stages with these scores of one probe."""
     cells = [
         {
@@ -30,8 +31,7 @@ def told(scores: dict[str, float], **data: object) -> dict[str, Any]:
         for stage, score in scores.items()
     ]
     stages = [{"name": stage, "label": stage.upper()} for stage in scores]
-    target = {**TARGET, "n_test_unseen": data.pop("n_test_unseen", 0)}
-    return verdict({**DATA, **data}, stages, [target], cells, [], level=0.95)
+    return verdict({**DATA, **data}, stages, [{**TARGET, **(target or {})}], cells, [], level=0.95)
 
 
 def test_the_best_of_several_stages_is_told_as_picked_on_what_is_scored() -> None:
@@ -55,9 +55,16 @@ def test_one_stage_is_not_called_the_best() -> None:
     [
         ({"has_families": False}, "shows neither in the score nor in the selectivity"),
         ({"split": "random"}, "Families straddle this split"),
-        ({"n_test_unseen": 7}, "Kind: 7 of the rows scored are of classes that no one learned from has"),
+        (
+            {"target": {"memory_frac": 0.12}},
+            "Kind: 12 % of the rows that selectivity is scored on have a family",
+        ),
+        (
+            {"target": {"n_test_unseen": 7}},
+            "Kind: 7 of the rows scored are of classes that no one learned from has",
+        ),
     ],
 )
-def test_what_flatters_is_told(change: dict[str, object], part: str) -> None:
+def test_what_flatters_or_hides_is_told(change: dict[str, Any], part: str) -> None:
     (detail,) = told({"late": 0.7}, **change)["details"]
     assert part in detail
