@@ -412,9 +412,16 @@ def _trained(out: Path, *, stages: tuple[dict[str, Any], ...] = ()) -> Checkpoin
     return Checkpoints(paths=paths, hashes=hashes, stages=stages)
 
 
-def uses_gpu(spec: StudySpec) -> bool:
-    """Whether LLaVA works on a GPU here, whose sums need not come in the same order twice."""
-    return str(llava_place(spec)[0].type) != "cpu"
+def uses_gpu(spec: StudySpec, run: RunDir) -> bool:
+    """Whether LLaVA works on a GPU, whose sums need not come in the same order twice.
+
+    As it was when the run first asked, so that a run whose steps are done needs no torch to tell.
+    """
+
+    def look() -> Facts:
+        return {"on_gpu": str(llava_place(spec)[0].type) != "cpu"}
+
+    return bool(run.step("place", inputs={"device": spec.llava_device}, outputs=[], do=look)["on_gpu"])
 
 
 def _stage_facts(name: str, path: Path) -> dict[str, Any]:

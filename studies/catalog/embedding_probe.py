@@ -50,7 +50,7 @@ def run(spec: ProbingSpec, run_dir: RunDir, progress: Progress, command: str) ->
             progress.note("the run is finished; nothing is redone")
             return run_dir.path / REPORT_FILE
         run_dir.reopen()
-        on_gpu = material.checkpoints is not None and uses_gpu(spec)
+        on_gpu = material.checkpoints is not None and uses_gpu(spec, run_dir)
         bases = {
             of_all: lay_ground(material, of_all=of_all, split=spec.split, seed=spec.seed, limit=spec.limit)
             for of_all in sorted({target.of_all for target in material.targets})

@@ -201,7 +201,7 @@ def _bring(spec: EnsembleSpec, run_dir: RunDir, progress: Progress) -> _Source:
         llava=llava,
         store=store,
         checks=checks,
-        on_gpu=llava is not None and uses_gpu(spec),
+        on_gpu=llava is not None and uses_gpu(spec, run_dir),
     )
 
 

@@ -93,7 +93,7 @@ def run(spec: AblationSpec, run_dir: RunDir, progress: Progress, command: str) -
             provenance={
                 "command": command,
                 "seed": spec.seed,
-                **provenance.reproducibility([provenance.LLAVA_ON_GPU] if uses_gpu(spec) else []),
+                **provenance.reproducibility([provenance.LLAVA_ON_GPU] if uses_gpu(spec, run_dir) else []),
                 "preset": spec.preset,
                 "versions": provenance.versions(),
                 "machine": provenance.machine(),
