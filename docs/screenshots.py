@@ -17,7 +17,6 @@ LARGEST_BYTES = 200_000
 SHOTS = (
     ("report_verdict", 1180, "light", "#verdict", 900),
     ("report_anatomy", 1180, "dark", "#complementarity", 760),
-    ("report_phone", 390, "light", "#verdict", 844),
 )
 """File name, width, colours, section that stands at the top, height."""
 

@@ -129,7 +129,16 @@ def build_summary(
         "title": "What each stage of LLaVA is worth, and other ways to connect the same parts",
         "verdict": _verdict(rows, comparisons, headline, len(shown), spec),
         "reference": REFERENCE,
-        "methods": [{"name": row["name"], "label": row["label"]} for row in rows],
+        "methods": [
+            {
+                "name": row["name"],
+                "label": row["label"],
+                "kind": "llm" if row["name"] == REFERENCE else "ablation",
+                "status": "ok",
+                "accuracy": row["accuracy"],
+            }
+            for row in rows
+        ],
         "variants": rows,
         "comparisons": comparisons,
         "probes": {"labels": dict(PROBES), "chance": dict(chance), "rows": probes, "n": len(shown)},
@@ -205,9 +214,16 @@ def _verdict(
     if len(spec.seeds) == 1:
         details.append("One seed: the intervals hold question variation only; another seed moves all of it.")
     else:
+        moved = sorted(row["variation"]["of_mean_by_seed"] for row in rows if row["name"] != REFERENCE)
         details.append(
-            "Intervals of changes hold for other seeds and questions, those of accuracies for questions only."
+            f"{seeds}: intervals of changes hold for other seeds and questions, those of accuracies for "
+            "questions only."
         )
+        if moved:
+            details.append(
+                f"Other seeds would move these mean changes by {100 * moved[0]:.1f} to {100 * moved[-1]:.1f} "
+                "points (standard deviation)."
+            )
     return {
         "sentence": f"{first} ({len(headline)} questions, {n_shown} with an image, {seeds}).",
         "details": details,

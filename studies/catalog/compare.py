@@ -16,6 +16,7 @@ from llava_core.errors import InputError
 from studies import stats
 from studies.catalog.finished_run import FinishedRun, read_finished
 from studies.catalog.outputs import QUESTIONS_FILE
+from studies.catalog.verdict import outcome
 from studies.report.format import number, percent, points, points_interval
 
 SCHEMA_VERSION = 1
@@ -225,11 +226,10 @@ def _sentence(
         rows = pairs[0]["rows"]
         row = next((row for row in rows if row["method"] == told), rows[0])
         found = row["difference"]
-        word = "a clear gain" if found["low"] > 0 else "a clear loss" if found["high"] < 0 else "open"
         return (
             f"From {pairs[0]['a']} to {pairs[0]['b']}, {row['label']} changes by {points(found['value'])} "
             f"points [{points_interval(found)}] on {row['n']:,} common questions, {row['gains']} won and "
-            f"{row['losses']} lost: {word}."
+            f"{row['losses']} lost: {outcome(row)}."
         )
     return (
         "The runs have no questions in common: accuracies stand side by side, differences would compare data."

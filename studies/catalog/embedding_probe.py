@@ -76,7 +76,7 @@ def run(spec: ProbingSpec, run_dir: RunDir, progress: Progress, command: str) ->
             material,
             main,
             probed,
-            title=STUDIES[spec.study].title,
+            title=_title(spec, material),
             erased=erased,
             answers_erased=answers_erased,
             hard={name: found for name, found in hard.items() if found is not None},
@@ -100,6 +100,13 @@ def run(spec: ProbingSpec, run_dir: RunDir, progress: Progress, command: str) ->
         )
     progress.note(summary["verdict"]["sentence"])
     return write_summary(run_dir, summary)
+
+
+def _title(spec: ProbingSpec, material: Material) -> str:
+    """Return the page's title; vectors of one's own are no stages of LLaVA."""
+    if material.unit == "rows":
+        return f"What {material.name} holds, and which probes can read it"
+    return STUDIES[spec.study].title
 
 
 def _is_known(run_dir: RunDir, material: Material) -> bool:

@@ -46,7 +46,7 @@ class FinishedRun:
         return str(self.summary["data"]["fingerprint"])
 
     def credit(self, method: str, ids: Sequence[str]) -> NDArray[np.float64]:
-        """Return the credit of a method on some questions.
+        """Return the credit of a method on some questions, its mean over the seeds of the run.
 
         Raises
         ------
@@ -55,10 +55,11 @@ class FinishedRun:
         """
         rows = self.predictions[self.predictions["method"] == method]
         try:
-            return question_scores(rows, ids).credit
+            each = [question_scores(of_seed, ids).credit for _, of_seed in rows.groupby("seed")]
         except ValueError as error:
             told = f"does not fit {QUESTIONS_FILE}: method {method}, {error}"
             raise InputError(told, path=self.path / PREDICTIONS_FILE) from None
+        return np.asarray(np.mean(each, axis=0))
 
 
 def read_finished(path: Path, name: str) -> FinishedRun:

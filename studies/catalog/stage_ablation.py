@@ -23,6 +23,7 @@ from studies.catalog import audit, provenance
 from studies.catalog.ablation_probes import PROBES, READINGS, probe_chance, probe_credits
 from studies.catalog.ablation_summary import build_summary
 from studies.catalog.outputs import REPORT_FILE, write_outputs
+from studies.catalog.probing.cells import N_SHUFFLES
 from studies.catalog.protocol import Protocol, choose_protocol
 from studies.catalog.scoring import question_scores
 from studies.files import write_npz
@@ -177,7 +178,7 @@ def _probe(
     answered = (run_dir.path / "steps" / f"answer.{name}.{seed}.json").read_text(encoding="utf-8")
     run_dir.step(
         f"probe.{name}.{seed}",
-        inputs={"answers": answered, "seed": spec.seed, "readings": READINGS},
+        inputs={"answers": answered, "seed": spec.seed, "readings": READINGS, "shuffles": N_SHUFFLES},
         outputs=[file],
         do=probe,
     )

@@ -1,6 +1,7 @@
 """What the figures of a run say, in words: one sentence, then what supports or limits it.
 
-Words follow intervals: a difference whose interval includes zero is called open, whatever its sign.
+Words follow intervals and corrected tests: a difference whose interval includes zero, or whose p is not small
+once corrected for the number of comparisons, is called open, whatever its sign.
 """
 
 from collections.abc import Mapping, Sequence
@@ -86,11 +87,20 @@ def share(estimate: Row) -> str:
 def difference(row: Row) -> str:
     """Return a comparison in words."""
     found = row["difference"]
-    word = "a clear gain" if found["low"] > 0 else "a clear loss" if found["high"] < 0 else "open"
     return (
         f"{points(found['value'])} points [{points_interval(found)}], "
-        f"{row['gains']} won and {row['losses']} lost, {word}"
+        f"{row['gains']} won and {row['losses']} lost, {outcome(row)}"
     )
+
+
+def outcome(row: Row) -> str:
+    """Return what a comparison with its interval and ``p_holm`` came to: a clear gain or loss, or open."""
+    found = row["difference"]
+    if found["low"] <= 0 <= found["high"]:
+        return "open"
+    if row["p_holm"] >= 1 - found["level"]:
+        return "open after Holm's correction"
+    return "a clear gain" if found["low"] > 0 else "a clear loss"
 
 
 def find(comparisons: Sequence[Row], a: str, b: str | None) -> Row | None:

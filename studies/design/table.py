@@ -18,8 +18,6 @@ from llava_core.data.example import Example
 
 TEXT_COLUMNS = ("question", "hint", "caption", "ocr")
 """Columns of a question's texts; None where unknown."""
-STRUCTURE_COLUMNS = ("question_id", "n_options", "has_image", *TEXT_COLUMNS, "option")
-"""Columns of every table; only ``n_options`` and ``has_image`` are features as they are."""
 
 
 class Answers(Protocol):

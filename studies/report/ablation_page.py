@@ -1,6 +1,6 @@
 """The report of `stage_ablation`: one page, the same as Markdown, and two tables, from its summary [edge].
 
-Compute, summary, template: nothing is calculated here but places in figures. Left out: scripts.
+Compute, summary, template: nothing is calculated here but places in figures.
 """
 
 from collections.abc import Mapping

@@ -99,6 +99,7 @@ STEP_LABELS = {
     "train": "Train variants of LLaVA",
     "answer": "Answer the questions",
     "probe": "Fit and judge probes",
+    "place": "Find the device of LLaVA",
 }
 
 

@@ -43,6 +43,7 @@ PERCENT = (
     *("accuracy", "accuracy_image", "chance", "inner_accuracy", "outer_accuracy", "score"),
     *("either", "error_overlap", "distance"),
     *("floor", "true_labels", "random_labels", "equal_rank_score", "random_map_score", "fraction_negative"),
+    "memory_frac",
     *("linear_before", "linear_after", "forest_before", "forest_after", "before", "after", "random"),
 )
 POINTS = (

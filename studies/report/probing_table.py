@@ -14,6 +14,7 @@ FOOT = (
     "Per cent of {unit} that are read right, linear with its {level:g} % interval; chance {chance} %, "
     "n = {n}. m: no better than on random labels of families, so it may remember them."
 )
+NO_FAMILIES = " No family was named: near copies on both sides of the split show nowhere, not as m."
 
 
 def probing_tables(summary: Mapping[str, Any]) -> "list[tuple[Table, str]]":
@@ -23,12 +24,13 @@ def probing_tables(summary: Mapping[str, Any]) -> "list[tuple[Table, str]]":
 
 def _foot(target: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     level = next(cell["score"]["level"] for cell in summary["cells"] if cell["target"] == target["name"])
-    return FOOT.format(
+    foot = FOOT.format(
         unit=summary["data"]["unit"],
         level=100 * level,
         chance=percent(target["chance"]),
         n=f"{target['n_test']:,}",
     )
+    return foot if summary["data"]["has_families"] else foot + NO_FAMILIES
 
 
 def _table(target: Mapping[str, Any], summary: Mapping[str, Any]) -> "Table":

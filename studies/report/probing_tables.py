@@ -11,7 +11,11 @@ from studies.report.tables import Row, Summary, flat, same_columns
 
 TITLES: Mapping[str, tuple[str, str]] = {
     "stages": ("Stages", "In data-flow order."),
-    "targets": ("Targets", "Chance in per cent; entropy: bits per label without vectors."),
+    "targets": (
+        "Targets",
+        "Chance in per cent; entropy: bits per label without vectors; memory: per cent of the items that "
+        "selectivity is scored on whose family is learned from.",
+    ),
     "cells": (
         "Cells",
         "Score, floor (shuffled labels) and controls in per cent, differences in points. Selectivity: true "

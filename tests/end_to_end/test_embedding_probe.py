@@ -142,6 +142,7 @@ def test_an_array_with_labels_beside_it(own: Path) -> None:
     )  # fmt: skip
     assert code == 0, stderr
     summary = json.loads((own / "run" / "summary.json").read_text())
+    assert summary["title"] == "What early.npy holds, and which probes can read it"
     assert not summary["data"]["has_families"]
     assert summary["data"]["n_families_train"] == 84
     assert any("No family was named" in detail for detail in summary["verdict"]["details"])

@@ -25,11 +25,11 @@ from studies.probing import (
     read_out,
     shuffled_task,
 )
+from studies.probing.tasks import Items
 from studies.rundir import Facts
 
 N_SHUFFLES = 3
 """Shufflings that the floor is the mean of: where classes lie in few clusters, one of them says little."""
-Items = NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

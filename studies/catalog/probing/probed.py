@@ -1,7 +1,6 @@
 """All cells of a run: a step per target and stage, several at a time, each kept in the run folder [edge]."""
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -167,10 +166,7 @@ def _do(job: _Job) -> None:
     """Do a step unless it is done, in whatever process."""
 
     def do() -> Facts:
-        with threadpool_limits(1), warnings.catch_warnings():
-            # Of answers' texts there are many, and a code begins with few items: both are as they should be.
-            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-            warnings.filterwarnings("ignore", "Using the fractional value max_samples", UserWarning)
+        with threadpool_limits(1):
             cells = {probe: probe_cell(job.bench, probe, whole=job.whole) for probe in job.probes}
         write_npz(
             job.run.path / job.file,

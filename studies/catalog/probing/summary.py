@@ -20,7 +20,7 @@ from studies.catalog.probing.material import Material
 from studies.catalog.probing.probed import RANDOM, Probed
 from studies.catalog.probing.stages import PATCHES, PROJECTED, StageInfo
 from studies.catalog.probing.verdict import verdict
-from studies.probing import PROBES, ChoiceTask, prior_log_prob, usable_bits
+from studies.probing import PROBES, ChoiceTask, Task, prior_log_prob, usable_bits
 from studies.spec.probing import ProbingSpec
 
 SCHEMA_VERSION = 1
@@ -67,7 +67,7 @@ def build_summary(
     ]
     comparisons = _comparisons(spec, probed, draws)
     stages = [_stage(info) for info in material.stages]
-    targets = [_target(each) for each in probed]
+    targets = [_target(each, seed=spec.seed) for each in probed]
     data = _data(spec, material, ground)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -145,7 +145,7 @@ def _stage(info: StageInfo) -> Facts:
     }
 
 
-def _target(probed: Probed) -> Facts:
+def _target(probed: Probed, *, seed: int) -> Facts:
     task, train, test = probed.task, probed.ground.train, probed.ground.test
     is_choice = isinstance(task, ChoiceTask)
     return {
@@ -156,10 +156,35 @@ def _target(probed: Probed) -> Facts:
         "n_options": float(np.bincount(task.question)[test].mean()) if is_choice else None,  # type: ignore[union-attr]
         "n_train": len(train),
         "n_test": len(test),
+        "n_test_unseen": n_unseen(task, train, test),
         "n_families_test": len(np.unique(probed.ground.families[test])),
+        "memory_frac": memory_frac(probed.ground.families, train, seed=seed),
         "chance": float(chance_credit(task, train, test).mean()),
         "entropy_bits": float(-prior_log_prob(task, train, train).mean() / np.log(2)),
     }
+
+
+def n_unseen(task: Task, train: NDArray[np.intp], test: NDArray[np.intp]) -> int | None:
+    """Return the number of test items of a class that no training item has; None of a task of options.
+
+    Examples
+    --------
+    >>> from studies.probing import ClassTask
+    >>> n_unseen(ClassTask(labels=np.array(["a", "b", "c", "a"])), np.array([0, 1]), np.array([2, 3]))
+    1
+    """
+    if isinstance(task, ChoiceTask):
+        return None
+    return int((~np.isin(task.labels[test], task.labels[train])).sum())
+
+
+def memory_frac(families: NDArray[np.int64], train: NDArray[np.intp], *, seed: int) -> float:
+    """Return the share of the items that selectivity is scored on whose family is learned from there.
+
+    Only of these can a random label of the family be remembered.
+    """
+    inside, outside = selectivity_split(train, seed=seed)
+    return float(np.isin(families[outside], families[inside]).mean())
 
 
 def _cell(probed: Probed, info: StageInfo, probe: str, draws: Mapping[str, Any]) -> Facts:

@@ -1,13 +1,15 @@
 """The verdict of `embedding_probe`: where a target is read best by a straight line, what the LLM does to it.
 
 Which stage is best is read off the same questions that its score rests on, among several, so its score is a
-little too good; the difference of two stages named in advance is not.
+little too good, which the verdict says; the difference of two stages named in advance is not.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 JUDGE = "linear"
+LEAST_MEMORY = 0.5
+"""Share of items with a family that is learned from, below which selectivity says little of memory."""
 Facts = Mapping[str, Any]
 
 
@@ -33,20 +35,38 @@ def verdict(
     told = [_of_target(target, stages, cells, comparisons, level) for target in (first, *others)]
     basis = f"{first['n_test']:,} {data['unit']} of {first['n_families_test']:,} families"
     details = [f"{sentence}." for sentence in told[1:]]
+    details += [
+        f"{target['label']}: {target['n_test_unseen']:,} of the {data['unit']} scored are of classes that no "
+        "one learned from has; no probe can get them right."
+        for target in targets
+        if target["n_test_unseen"]
+    ]
     details += _memory(cells, targets)
+    details += [
+        f"{target['label']}: {100 * target['memory_frac']:.0f} % of the {data['unit']} that selectivity is "
+        "scored on have a family among those learned from: it says little of memory."
+        for target in targets
+        if data["has_families"] and target["memory_frac"] < LEAST_MEMORY
+    ]
     details += [
         f"{n_failed} of {len(cells)} cells failed and are scored as chance."
         for n_failed in [sum(cell["status"] != "ok" for cell in cells)]
         if n_failed
     ]
+    if len({cell["stage"] for cell in cells if cell["status"] == "ok"}) > 1:
+        details.append(
+            f"The best stage is picked on the {data['unit']} that its score rests on, which flatters it a "
+            "little; others may be as good."
+        )
     if data["split"] == "random":
         details.append(
             "Families straddle this split: a probe may have learned the very items that it is scored on."
         )
     elif not data["has_families"]:
         details.append(
-            "No family was named: rows with equal vectors are kept together, near copies are not, and the "
-            "intervals take all others as independent."
+            "No family was named: rows with equal vectors are kept together, near copies are not. Memory of "
+            "those shows neither in the score nor in the selectivity, and the intervals take all others as "
+            "independent."
         )
     return {"sentence": f"{told[0]} ({basis}).", "details": details}
 
@@ -66,8 +86,9 @@ def _of_target(
     if not judged:
         return f"{target['label']}: no probe came to its end"
     best = max(judged, key=lambda cell: float(cell["score"]["value"]))
+    among = f"most, of {len(judged)} stages, " if len(judged) > 1 else ""
     sentence = (
-        f"{target['label']}: read best by the {judge} probe at {_quoted(label[best['stage']])}, "
+        f"{target['label']}: the {judge} probe reads {among}at {_quoted(label[best['stage']])}, "
         f"{_percent(best['score'])}, chance {100 * target['chance']:.1f} %"
     )
     held = [row for row in comparisons if row["target"] == target["name"] and row["probe"] == judge]

@@ -14,7 +14,9 @@ from studies.catalog.compare import compare_runs, read_runs
 from studies.catalog.questions import write_questions
 from studies.cli import app
 from studies.predictions import build_predictions, write_predictions
+from studies.report import terminal_rows
 from studies.rundir import RunDir
+from tests.studies.report.made_ablation import build_ablation_summary
 
 N = 60
 LABELS = {"xgboost": "XGBoost", "stacking": "Stacking"}
@@ -26,6 +28,7 @@ def write_run(path: Path, *, seed: int = 0, data: str = "aaaa", first: int = 0, 
     rng = np.random.default_rng([seed, first])
     ids = [f"q{i}" for i in range(first, first + N)]
     methods = changes.pop("methods", LABELS)
+    changes |= changes.pop("summary", {})
     tables, records = [], []
     for place, (name, label) in enumerate(methods.items()):
         right = rng.random(N) < 0.6 + 0.15 * place
@@ -208,3 +211,29 @@ def test_bad_input_is_told_in_one_line(tmp_path: Path, arguments: list[str], mat
     assert done.exit_code == 2
     assert match in " ".join(done.output.split())
     assert "Traceback" not in done.output
+
+
+def test_runs_of_the_ablation_are_compared_by_their_means_over_seeds(tmp_path: Path) -> None:
+    summary = build_ablation_summary(seeds=(0, 1))
+    labels = {method["name"]: method["label"] for method in summary["methods"]}
+    told = {key: summary[key] for key in ("study", "title", "methods", "reference")}
+    paths = []
+    for place, seed in enumerate((0, 2)):
+        path = write_run(tmp_path / f"run{place}", seed=seed, methods=labels, **{"summary": told})
+        again = write_run(tmp_path / f"more{place}", seed=seed + 1, methods=labels)
+        both = [pd.read_parquet(each / "predictions.parquet") for each in (path, again)]
+        write_predictions(pd.concat(both, ignore_index=True), path / "predictions.parquet")
+        RunDir(path=path).finish({})
+        paths.append(path)
+    found = compare_runs(read_runs(paths), n_boot=50)
+    row = next(row for row in found["pairs"][0]["rows"] if row["method"] == "no_stage_1")
+    means = [
+        pd.read_parquet(path / "predictions.parquet")
+        .query("method == 'no_stage_1' and correct")["chosen"]
+        .mean()
+        for path in paths
+    ]
+    assert row["difference"]["value"] == pytest.approx(means[1] - means[0])
+    assert {each["kind"] for each in found["leaderboard"]} == {"llm", "ablation"}
+    assert all(cell["accuracy"]["n"] > 0 for each in found["leaderboard"] for cell in each["cells"])
+    assert terminal_rows(found)[1][0][0] in labels.values()

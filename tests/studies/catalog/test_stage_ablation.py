@@ -145,6 +145,10 @@ def test_seed_variation_is_told_with_two_seeds_or_more(make_dataset):
         mean = (row["difference"] or row["accuracy"])["value"]
         assert (told["low"] + told["high"]) / 2 == pytest.approx(mean)
         assert told["high"] - mean >= 1.9 * told["of_mean"]
+    moved = [row["variation"]["of_mean_by_seed"] for row in three["variants"] if row["name"] != REFERENCE]
+    told = f"by {100 * min(moved):.1f} to {100 * max(moved):.1f} points (standard deviation)."
+    assert three["verdict"]["details"][-2].startswith("3 seeds: ")
+    assert three["verdict"]["details"][-1].endswith(told)
 
 
 def test_the_verdict_says_what_is_clear_and_what_is_not(make_dataset):

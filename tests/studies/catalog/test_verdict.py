@@ -16,13 +16,14 @@ def method(name: str, value: float, kind: str = "ladder", **more: Any) -> dict[s
     }
 
 
-def comparison(a: str, b: str, value: float, half: float) -> dict[str, Any]:
+def comparison(a: str, b: str, value: float, half: float, p_holm: float = 0.001) -> dict[str, Any]:
     return {
         "a": a,
         "b": b,
-        "difference": {"value": value, "low": value - half, "high": value + half},
+        "difference": {"value": value, "low": value - half, "high": value + half, "level": 0.95},
         "gains": 50,
         "losses": 20,
+        "p_holm": p_holm,
     }
 
 
@@ -35,6 +36,15 @@ def test_words_follow_the_interval_not_the_sign() -> None:
     for half, word in ((0.01, "a clear gain"), (0.06, "open")):
         assert word in say(methods, [comparison("xgboost", "llava", 0.05, half)])["sentence"]
     assert "a clear loss" in say(methods, [comparison("xgboost", "llava", -0.05, 0.01)])["sentence"]
+
+
+def test_a_gain_that_does_not_survive_the_correction_is_open() -> None:
+    methods = [method("xgboost", 0.75), method("llava", 0.70, "llm")]
+    for p_holm, word in ((0.049, "lost, a clear gain."), (0.06, "lost, open after Holm's correction.")):
+        rows = [comparison("xgboost", "llava", 0.05, 0.01, p_holm)]
+        assert say(methods, rows)["sentence"].endswith(word)
+    wide = [comparison("xgboost", "llava", 0.05, 0.06)]
+    assert say(methods, wide)["sentence"].endswith("lost, open.")
 
 
 def test_the_sentence_is_about_the_chosen_ensemble_not_the_winner_of_the_test() -> None:

@@ -102,7 +102,16 @@ def build_ablation_summary(seeds: tuple[int, ...] = (0, 1, 2)) -> dict[str, Any]
             ],
         },
         "reference": "both",
-        "methods": [{"name": name, "label": label} for name, label, *_ in VARIANTS],
+        "methods": [
+            {
+                "name": row["name"],
+                "label": row["label"],
+                "kind": "llm" if row["name"] == "both" else "ablation",
+                "status": "ok",
+                "accuracy": row["accuracy"],
+            }
+            for row in rows
+        ],
         "variants": rows,
         "comparisons": comparisons,
         "probes": {"labels": PROBES, "chance": dict.fromkeys(PROBES, 0.31), "rows": probes, "n": 750},

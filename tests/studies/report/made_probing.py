@@ -175,7 +175,8 @@ def build_probing_summary(*, n_targets: int = 2, n_stages: int = 8, seed: int = 
             {
                 "name": name, "label": label, "kind": kind, "n_classes": n_classes,
                 "n_options": None if kind == "class" else 3.2,
-                "n_train": 1800, "n_test": N_TEST, "chance": chance, "entropy_bits": entropy,
+                "n_train": 1800, "n_test": N_TEST, "n_test_unseen": 0, "memory_frac": 0.87,
+                "chance": chance, "entropy_bits": entropy,
             }
             for name, label, kind, n_classes, chance, entropy in targets
         ],

@@ -207,6 +207,14 @@ def test_a_split_that_flatters_is_warned_of(summary, change, told):
     assert told in warning
 
 
+def test_how_much_memory_could_show_is_told_beside_the_selectivity(summary):
+    told = "those of the 87&thinsp;% of the questions scored there whose family is learned from"
+    assert render_probing(summary).count(told) == len(summary["targets"])
+    for target in summary["targets"]:
+        del target["memory_frac"]  # of a run from before it was measured
+    assert "whose family is learned from" not in render_probing(summary)
+
+
 @pytest.mark.parametrize("part", OPTIONAL_PARTS)
 @pytest.mark.parametrize("gone", ["null", "absent"])
 def test_a_missing_part_is_left_out_gracefully(part, gone, tmp_path):

@@ -12,6 +12,7 @@ from studies.catalog.probing import cells as cells_module
 from studies.catalog.probing import probed as probed_module
 from studies.catalog.probing.cells import Bench, chance_credit, probe_cell, selectivity_split
 from studies.catalog.probing.probed import file_name
+from studies.catalog.probing.summary import memory_frac
 from studies.probing import ChoiceTask, ClassTask, Stage
 from studies.progress import Silent
 from studies.rundir import RunDir, open_run
@@ -63,6 +64,16 @@ def test_a_probe_that_remembers_families_is_exposed_by_its_selectivity() -> None
     assert real > score + 0.3
     assert abs(real - control) < 0.15
     assert cell.facts["bits"]["total"] > 0.9 * cell.facts["bits"]["uniform"]
+
+
+def test_memory_can_show_only_where_a_family_is_on_both_sides() -> None:
+    items = np.arange(200)
+    assert memory_frac(items, items, seed=0) == 0
+    assert memory_frac(items // 100, items, seed=0) == 1
+    inside, _ = selectivity_split(items, seed=0)
+    lone = np.where(np.isin(items, inside), 0, items + 1)
+    lone[np.setdiff1d(items, inside)[:15]] = 0
+    assert memory_frac(lone, items, seed=0) == pytest.approx(15 / 60)
 
 
 def test_selectivity_never_reads_a_test_item() -> None:
@@ -176,6 +187,7 @@ def test_a_store_gives_the_planted_answers(kinds: tuple[Path, str], tmp_path: Pa
     assert found["similarity"]["cka"][1][2] == pytest.approx(1)
     assert "'LLM, layer -1' against 'Projector, after stage 2'" in found["verdict"]["sentence"]
     assert f"({found['targets'][0]['n_test']} questions of" in found["verdict"]["sentence"]
+    assert [target["n_test_unseen"] for target in found["targets"]] == [0, 0]
 
 
 def test_the_answer_is_read_off_options(make_store: MakeStore, tmp_path: Path) -> None:
