@@ -86,7 +86,7 @@ def matched_rank(stage: Stage, *, rank: int, train: Items) -> Stage:
 
 
 def random_projection(stage: Stage, *, dim: int, seed: int, name: str) -> Stage:
-    """Return a stage's vectors through a Gaussian linear map: what a projector gives before any training.
+    """Return a stage's vectors through a Gaussian linear map: what an untrained linear projector gives.
 
     Parameters
     ----------
