@@ -30,6 +30,7 @@ OWN_TYPES = frozenset(
         "ensembles.members.rows.RowClassifier",
         "ensembles.members.standardised.Standardised",
         "ensembles.members.utility.UtilityClassifier",
+        "ensembles.oof_store.OofStore",
         "ensembles.stacking.OptionStacking",
         "studies.design.answers.PublishedAnswerFeatures",
         "studies.design.embeddings.Agreement",

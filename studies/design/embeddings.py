@@ -254,7 +254,9 @@ def _reduce(pca: PCA | None, values: NDArray[np.float32]) -> NDArray[np.float32]
     known = np.isfinite(values).all(axis=1)
     reduced = np.full((len(values), pca.n_components_), np.nan, dtype=np.float32)
     if known.any():
-        reduced[known] = pca.transform(values[known])
+        # In float64, so that a row's value, rounded to float32, does not depend on its place in the batch: a
+        # threshold of a tree may lie between two roundings.
+        reduced[known] = pca.transform(values[known].astype(np.float64))
     return reduced
 
 

@@ -114,6 +114,15 @@ def read_studies(source: Path | str) -> "list[Study]":
         for trial in study.get_trials(deepcopy=False):
             scores = list(trial.values or ())
             told = [*scores, *trial.intermediate_values.values()]
+            drawn = [
+                trial.params[name] for name, space in trial.distributions.items() if hasattr(space, "low")
+            ]
+            if not all(isinstance(value, int | float) for value in drawn):
+                raise InputError(
+                    f"trial {trial.number} has a parameter that is no number, though its range is of numbers",
+                    path=place,
+                    record=study.study_name,
+                )
             is_whole = trial.state.name != "COMPLETE" or len(scores) == 1
             if not is_whole or not all(isinstance(value, int | float) for value in told):
                 raise InputError(

@@ -159,6 +159,7 @@ def run_files(folder: Path) -> None:
     from llava_core.data.example import Example
     from studies.catalog.questions import write_questions
     from studies.predictions import build_predictions, write_predictions
+    from studies.rundir import RunDir
     from studies.spec.base import resolve, to_json
     from studies.spec.ensemble import EnsembleSpec
 
@@ -197,6 +198,19 @@ def run_files(folder: Path) -> None:
         }  # fmt: skip
         corpus.write_json(run / "summary.json", summary)
         (run / "spec.json").write_text(to_json(resolve(EnsembleSpec, "ensemble_vs_llm", seed=len(name))))
+        RunDir(path=run).finish({"study": "ensemble_vs_llm"})
+
+
+def rehash_runs(folder: Path) -> None:
+    from studies.rundir import describe_file
+
+    for name in ("one", "two"):
+        file = folder / name / "manifest.json"
+        manifest = json.loads(file.read_text())
+        for kept in manifest["files"]:
+            if (folder / name / kept).is_file():
+                manifest["files"][kept] = describe_file(folder / name / kept)
+        file.write_text(json.dumps(manifest))
 
 
 def compared_runs(folder: Path) -> object:

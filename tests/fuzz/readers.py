@@ -122,7 +122,13 @@ READERS: dict[str, Reader] = {
             files=("*.npz",),
         ),
         Reader(name="shared search", corpus=read_runs.search_files, read=read_runs.search),
-        Reader(name="runs to compare", corpus=read_runs.run_files, read=read_runs.compared_runs, share=0.25),
+        Reader(
+            name="runs to compare",
+            corpus=read_runs.run_files,
+            read=read_runs.compared_runs,
+            mended=read_runs.rehash_runs,
+            share=0.25,
+        ),
         Reader(name="run to go on with", corpus=read_runs.spec_files, read=read_runs.continued_run),
         Reader(
             name="settings of a study",

@@ -118,7 +118,7 @@ def test_an_answer_file_of_another_kind_is_left_alone(folder, file, tmp_path, ch
         (("--question", "What?", "--dtype", "int3"), "field dtype: got 'int3'"),
         (("--question", "What?", "--quantize", "4bit"), "field quantize: got"),
         (("--question", "What?", "--template", "v9"), "v9"),
-        (("--question", "What?", "--image", "lost.png"), "lost.png: no such image file"),
+        (("--question", "What?", "--image", "lost.png"), "lost.png: no such file"),
         (("--questions", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_model_of_others_is_tuned_with_adapters_and_converted(hf_folder, chat,
     ("words", "message"),
     [
         (("align", "--out", "x"), "field data: got both or none of --data and --chat, allowed is one"),
-        (("align", "--out", "x", "--chat", "no.json"), "no.json: cannot be read"),
+        (("align", "--out", "x", "--chat", "no.json"), "no.json: no such file"),
         (("convert", "--out", "x"), "field source: got neither --source nor both --clip and --llm"),
         (("convert", "--out", "x", "--source", "no/where/at/all"), "no/where/at/all: no such folder"),
     ],

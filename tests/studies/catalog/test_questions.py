@@ -26,5 +26,5 @@ def test_an_earlier_run_has_none_and_another_table_is_refused(tmp_path: Path) ->
     with pytest.raises(InputError, match="got columns example_id, allowed are example_id, family"):
         read_questions(tmp_path / "q.parquet")
     (tmp_path / "torn.parquet").write_bytes(b"PAR1")
-    with pytest.raises(InputError, match="no table of questions"):
+    with pytest.raises(InputError, match="cannot be read as parquet"):
         read_questions(tmp_path / "torn.parquet")
