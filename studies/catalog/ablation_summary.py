@@ -225,7 +225,7 @@ def _verdict(
                 "points (standard deviation)."
             )
     return {
-        "sentence": f"{first} ({len(headline)} questions, {n_shown} with an image, {seeds}).",
+        "sentence": f"{first} ({len(headline):,} questions, {n_shown:,} with an image, {seeds}).",
         "details": details,
     }
 
