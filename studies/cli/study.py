@@ -98,6 +98,8 @@ def run_study(
 
 def run_spec(spec: specs.StudySpec, folder: Path, *, resume: bool) -> Path:
     """Run a study in a folder, showing how far it is, and return the path of its report."""
+    if str(folder).startswith("--"):
+        raise InputError(f"got {folder}, an option; allowed is a folder", field="--out")
 
     def differ(stored: str) -> list[str]:
         return specs.differences(spec, stored, path=folder / SPEC_FILE)

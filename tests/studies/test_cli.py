@@ -78,6 +78,14 @@ def test_usage_errors_end_with_two(arguments: list[str]) -> None:
     assert runner.invoke(app, arguments).exit_code == 2
 
 
+def test_an_option_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(app, ["run", "ensemble_vs_llm", "--out", "--resume"])
+    assert result.exit_code == 2
+    assert "--out: got --resume, an option" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_short_write_of_an_array_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> Path:
         raise OSError("27636 requested and 11232 written")
