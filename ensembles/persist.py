@@ -30,7 +30,6 @@ OWN_TYPES = frozenset(
         "ensembles.members.rows.RowClassifier",
         "ensembles.members.standardised.Standardised",
         "ensembles.members.utility.UtilityClassifier",
-        "ensembles.oof_store.OofStore",
         "ensembles.stacking.OptionStacking",
         "studies.design.answers.PublishedAnswerFeatures",
         "studies.design.embeddings.Agreement",
@@ -49,6 +48,7 @@ OWN_TYPES = frozenset(
 TRUSTED_TYPES = OWN_TYPES | frozenset(
     {
         "collections.OrderedDict",
+        "ensembles.oof_store.OofStore",  # of a stack; its state is where its predictions are kept
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
         "lightgbm.sklearn.LGBMRanker",
