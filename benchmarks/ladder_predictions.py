@@ -17,7 +17,7 @@ METHODS = (*LADDER, "llava", "stacking_with_llava")
 
 
 def trim(source: Path, out: Path) -> None:
-    """Write the notebook's predictions, questions and provenance from a run of `ensemble_vs_llm` with LLaVA."""
+    """Write the notebook's predictions, questions and provenance, from a run with LLaVA."""
     out.mkdir(parents=True, exist_ok=True)
     summary = json.loads((source / "summary.json").read_text())
     questions = pd.read_parquet(source / "questions.parquet")
