@@ -10,7 +10,7 @@ are tuned one after another; a worker that has nothing to do waits, and ends wit
 It prints, per member, which process ran which trial (each trial keeps it as an attribute), and whether the
 result holds: no trial was lost or run twice, and the same study tuned by one process alone ends close by.
 Trials see those that ended before them, so a shared study is not the same to the last digit. Whatever ends
-this script, Ctrl-C and a failing run included, ends the processes that it started. 30 seconds of CPU.
+this script, a failing run included, ends the processes that it started. 30 seconds of CPU.
 """
 
 import argparse

@@ -1,9 +1,6 @@
 import json
 import re
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,21 +49,6 @@ def test_every_trial_is_run_once_by_who_is_named(run_example: RunExample, tmp_pa
         "shared",
         "alone",
     ]
-
-
-def test_ctrl_c_ends_all_that_was_started(tmp_path: Path) -> None:
-    script = Path(__file__).resolve().parents[2] / "examples" / SCRIPT
-    out = tmp_path / "tuned"
-    command = [sys.executable, str(script), "--trials", "50", "--out", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 120
-    while len(running_in(out / "shared")) < 5:
-        assert process.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) != 0
-    assert running_in(tmp_path) == []
 
 
 def test_a_run_that_fails_takes_the_workers_with_it(run_example: RunExample, tmp_path: Path) -> None:

@@ -185,7 +185,8 @@ def test_a_budget_in_money() -> None:
     with ReplyCache(None) as cache:
         budget = Budget(max_cost=10.0, prices=prices)  # 3 a reply, 7 at most: two are asked
         outcomes = ask_all(backend, requests_of("1", "2", "3"), number, cache=cache, budget=budget)
-        assert [outcome.kind for outcome in outcomes] == ["read", "read", "unasked"]
+        # Which two is chance: they are asked side by side.
+        assert sorted(outcome.kind for outcome in outcomes) == ["read", "read", "unasked"]
     with pytest.raises(InputError, match="without prices"):
         Budget(max_cost=1.0)
     with pytest.raises(InputError, match="below 0"):
