@@ -83,6 +83,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--size", choices=("full", "tiny"), default="full")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--only", choices=("images", "questions"), help="one part of the GPU figures")
     parser.add_argument("--budget-s", type=float, default=300.0, help="no new part is begun after this time")
     arguments = parser.parse_args()
     device, tiny = torch.device(arguments.device), arguments.size == "tiny"
@@ -97,14 +98,14 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         if device.type == "cuda" or tiny:
-            paths = write_jpegs(Path(folder), 64 if tiny else 4096)
-            result["jpeg_kilobytes"] = round(
-                sum(path.stat().st_size for path in paths) / len(paths) / 1000, 1
-            )
             dense = dense_tflops(device, 256 if tiny else 8192)
             result["dense_tflops"] = round(dense, 1)
-            result["images"] = measure_images(paths, device, "tiny" if tiny else "ViT-L/14", dense)
-            if time.perf_counter() < ends:
+            if arguments.only != "questions":
+                paths = write_jpegs(Path(folder), 64 if tiny else 4096)
+                sizes = [path.stat().st_size for path in paths]
+                result["jpeg_kilobytes"] = round(sum(sizes) / len(sizes) / 1000, 1)
+                result["images"] = measure_images(paths, device, "tiny" if tiny else "ViT-L/14", dense)
+            if arguments.only != "images" and time.perf_counter() < ends:
                 result["questions"] = measure_questions(device, "tiny" if tiny else "7B", dense)
         if device.type == "cpu":
             paths = write_jpegs(Path(folder), 64)

@@ -131,11 +131,16 @@ def check_equal(device: torch.device) -> dict[str, Any]:
         if abs(loss - expected) > LOSS_RTOL * expected or apart > GRADIENT_RTOL:
             raise SystemExit("the two ways do not compute the same")
         if device.type == "cuda":  # another attention kernel runs in bfloat16
-            loss, _ = Bench("tiny", stage, device=device).loss_and_gradients(ours, rows)
-            found[stage]["loss_bf16"] = loss
-            print(f"{stage}: loss {loss:.6f} ours in bfloat16")
-            if abs(loss - expected) > LOSS_RTOL_BF16 * expected:
-                raise SystemExit("ours does not compute the same in bfloat16")
+            half = Bench("tiny", stage, device=device)
+            for name, setting in (
+                ("bf16", ours),
+                ("bf16_compiled", replace(ours, compiled=True, checkpointing=True)),
+            ):
+                loss, _ = half.loss_and_gradients(setting, rows)
+                found[stage][f"loss_{name}"] = loss
+                print(f"{stage}: loss {loss:.6f} ours, {name}")
+                if abs(loss - expected) > LOSS_RTOL_BF16 * expected:
+                    raise SystemExit(f"ours does not compute the same, {name}")
     return found
 
 

@@ -164,7 +164,7 @@ class Bench:
             image: model.vision_features(pixels[None])[0].cpu() for image, pixels in self.pixels.items()
         }
         self.vision = FromMemory(self.bundle, self.pixels if live else features, live)
-        self.compiled = Compiled(model.llm.model.layers)
+        self.compiled = Compiled(model.llm)
         self.over: Spread = spread(model, self.here, strategy=self.run.strategy, precision=self.run.precision)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = make_optimizer(self.parameters, self.config.optim)

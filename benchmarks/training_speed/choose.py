@@ -28,16 +28,21 @@ def try_settings(bench: Bench, rows: Sequence[Row], *, deadline: float, with_com
     ]
     begun, trials = time.monotonic(), list[Trial]()
     for number, template in enumerate(templates):
-        until = begun + (deadline - begun) * (number + 1) / (len(templates) + with_compiled)
+        until = begun + (deadline - begun) * (number + 1) / (len(templates) + 2 * with_compiled)
         trials += search(bench, template, rows, deadline=until, tell=tell)
     if published(bench) not in [trial.setting for trial in trials]:
         trials.append(attempt(bench, published(bench), rows))
         tell(trials[-1])
-    best = fastest([trial for trial in trials if trial.setting.way == "ours"])
-    if with_compiled and best is not None and time.monotonic() < deadline:
-        trials.append(attempt(bench, replace(best.setting, compiled=True), rows))
-        tell(trials[-1])
+    for checkpointing in (False, True) if with_compiled else ():
+        best = fastest([t for t in trials if t.setting == _ours(t.setting.piece, checkpointing)])
+        if best is not None and time.monotonic() < deadline:
+            trials.append(attempt(bench, replace(best.setting, compiled=True), rows))
+            tell(trials[-1])
     return trials
+
+
+def _ours(piece: int, checkpointing: bool) -> Setting:
+    return Setting(way="ours", piece=piece, checkpointing=checkpointing)
 
 
 def tell(trial: Trial) -> None:

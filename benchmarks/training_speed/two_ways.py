@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 from transformers import (
     CLIPVisionConfig,
     LlamaConfig,
     LlamaForCausalLM,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    PreTrainedModel,
 )
 
+from llava_core.model.compiling import compile_parts, compiled_parts
 from llava_core.model.llava import LlavaModel
 from llava_core.train.processes import Precision
 
@@ -160,17 +161,17 @@ def set_checkpointing(model: LlavaModel, on: bool) -> None:
 
 
 class Compiled:
-    """Switches decoder layers between their compiled and their plain call; compiles once."""
+    """Switches the decoder's parts between their compiled and their plain call; compiles once."""
 
-    def __init__(self, layers: nn.ModuleList) -> None:
-        self._layers = layers
+    def __init__(self, llm: PreTrainedModel) -> None:
+        self._llm = llm
+        self._parts = compiled_parts(llm)
         self._calls: list[Any] | None = None
 
     def __call__(self, on: bool) -> None:
         """Switch."""
         if on and self._calls is None:
-            for layer in self._layers:
-                layer.compile(dynamic=True)
-            self._calls = [layer._compiled_call_impl for layer in self._layers]
-        for layer, call in zip(self._layers, self._calls or [], strict=False):
-            layer._compiled_call_impl = call if on else None
+            compile_parts(self._llm)
+            self._calls = [part._compiled_call_impl for part in self._parts]
+        for part, call in zip(self._parts, self._calls or [], strict=False):
+            part._compiled_call_impl = call if on else None

@@ -107,6 +107,21 @@ def test_conversations_are_as_long_as_they_are_said_to_be(stage, mean):
     assert sum(count for _, _, count in histogram(rows, 256)) == 100
 
 
+ROWS = [SimpleNamespace(n_tokens=300)] * 128
+
+
+def a_bench(device):
+    return SimpleNamespace(here=SimpleNamespace(device=SimpleNamespace(type=device)))
+
+
+def test_sizes_begin_at_about_as_many_tokens_on_a_gpu():
+    from training_speed.search import first_sizes
+
+    assert first_sizes(a_bench("cuda"), ROWS, "ours")[:2] == [2048, 4096]
+    assert first_sizes(a_bench("cuda"), ROWS, "straightforward") == [4, 8, 16, 32, 64, 128]
+    assert first_sizes(a_bench("cpu"), ROWS, "straightforward")[:2] == [1, 2]
+
+
 def test_doubling_stops_before_memory_runs_out(monkeypatch):
     from training_speed import search
     from training_speed.bench import Setting
@@ -125,9 +140,8 @@ def test_doubling_stops_before_memory_runs_out(monkeypatch):
 
     monkeypatch.setattr(search, "attempt", attempt)
     monkeypatch.setattr(search, "_device_bytes", lambda device: 70.0)
-    bench = SimpleNamespace(here=SimpleNamespace(device=None))
     template = Setting(way="straightforward", piece=0)
-    trials = search.search(bench, template, [None] * 128, deadline=float("inf"), tell=lambda trial: None)
+    trials = search.search(a_bench("cpu"), template, ROWS, deadline=float("inf"), tell=lambda trial: None)
     assert tried == [1, 2, 4, 8, 16, 32]  # 64 rows would need 74 of 70
     assert trials[-1].setting.piece == 64
     assert trials[-1].tokens_per_s is None
@@ -151,7 +165,7 @@ def test_doubling_stops_when_more_brings_nothing(monkeypatch):
 
     monkeypatch.setattr(search, "attempt", attempt)
     template = Setting(way="straightforward", piece=0)
-    trials = search.search(None, template, [None] * 128, deadline=float("inf"), tell=lambda trial: None)
+    trials = search.search(a_bench("cpu"), template, ROWS, deadline=float("inf"), tell=lambda trial: None)
     assert [trial.setting.piece for trial in trials] == [1, 2, 4, 8]
     assert search.fastest(trials).setting == replace(template, piece=2)
 

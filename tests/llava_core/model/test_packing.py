@@ -42,30 +42,6 @@ def test_the_model_reads_as_before_after_the_block(bundle):
     assert bundle.model.llm.config._attn_implementation == before
 
 
-def test_compiled_layers_are_not_compiled_anew_for_every_row():
-    from torch._dynamo.utils import counters
-
-    torch.manual_seed(0)
-    llm = AutoModelForCausalLM.from_config(LlamaConfig(**SIZES)).eval()
-    packs = [(7, 4), (3, 5, 9), (8,), (6, 2, 2, 5)]
-    rows = [torch.randint(50, (1, sum(lengths))) for lengths in packs]
-    with packed(llm), torch.no_grad():
-        plain = [
-            llm(row, use_cache=False, **pack_arguments(lengths, torch.device("cpu"))).logits
-            for row, lengths in zip(rows, packs, strict=True)
-        ]
-        for layer in llm.model.layers:
-            layer.compile(dynamic=True, backend="eager")
-        counters.clear()
-        n_graphs = []
-        for row, lengths, expected in zip(rows, packs, plain, strict=True):
-            found = llm(row, use_cache=False, **pack_arguments(lengths, torch.device("cpu"))).logits
-            torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
-            n_graphs.append(counters["stats"]["unique_graphs"])
-    assert n_graphs[0] > 0
-    assert n_graphs[-1] == n_graphs[0]
-
-
 class OnGpu(torch.Tensor):
     """A tensor that says it is on a GPU."""
 
