@@ -227,7 +227,7 @@ class Bench:
 
     def _set(self, setting: Setting) -> Any:
         set_checkpointing(self.model, setting.checkpointing)
-        self.compiled(setting.compiled)
+        self.compiled(setting.compiled, checkpointing=setting.checkpointing)
         return packed(self.model.llm) if setting.way == "ours" else nullcontext()
 
     def _ready(self, setting: Setting, rows: Sequence[Row]) -> Any:

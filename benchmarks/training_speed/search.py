@@ -110,7 +110,9 @@ def attempt(bench: Bench, setting: Setting, rows: Sequence[Row]) -> Trial:
     per_piece = setting.piece if setting.way != "ours" else -(-setting.piece * len(rows) // sum(by_rows))
     n_rows = min(len(rows), max(len(rows) // 2, per_piece))
     try:
-        first = bench.time_step(setting, rows[: min(n_rows, per_piece)], fresh=True)
+        # The first row of another length is compiled once more.
+        n_warm = n_rows if setting.compiled else min(n_rows, per_piece)
+        first = bench.time_step(setting, rows[:n_warm], fresh=True)
         timing = bench.time_step(setting, rows[:n_rows])
     except (torch.OutOfMemoryError, InputError) as error:
         if isinstance(error, InputError) and error.field != "tokens_per_piece":

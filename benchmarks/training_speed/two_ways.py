@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import (
     CLIPVisionConfig,
     LlamaConfig,
@@ -17,7 +18,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from llava_core.model.compiling import compile_parts, compiled_parts
+from llava_core.model.compiling import compile_decoder, compiled_modules
 from llava_core.model.llava import LlavaModel
 from llava_core.train.processes import Precision
 
@@ -161,17 +162,17 @@ def set_checkpointing(model: LlavaModel, on: bool) -> None:
 
 
 class Compiled:
-    """Switches the decoder's parts between their compiled and their plain call; compiles once."""
+    """Switches the decoder between its compiled and its plain calls; compiles once."""
 
     def __init__(self, llm: PreTrainedModel) -> None:
         self._llm = llm
-        self._parts = compiled_parts(llm)
-        self._calls: list[Any] | None = None
+        self._calls: dict[nn.Module, Any] = {}
 
-    def __call__(self, on: bool) -> None:
+    def __call__(self, on: bool, *, checkpointing: bool) -> None:
         """Switch."""
-        if on and self._calls is None:
-            compile_parts(self._llm)
-            self._calls = [part._compiled_call_impl for part in self._parts]
-        for part, call in zip(self._parts, self._calls or [], strict=False):
-            part._compiled_call_impl = call if on else None
+        wanted = compiled_modules(self._llm, checkpointing=checkpointing) if on else []
+        if not set(wanted) <= set(self._calls):
+            compile_decoder(self._llm, checkpointing=checkpointing)
+            self._calls |= {module: module._compiled_call_impl for module in wanted}
+        for module, call in self._calls.items():
+            module._compiled_call_impl = call if module in wanted else None

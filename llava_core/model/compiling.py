@@ -1,20 +1,21 @@
-"""Compiles the decoder with torch.compile, in parts that gradient checkpointing and FSDP leave whole."""
+"""Compiles the decoder with torch.compile, such that gradient checkpointing keeps what is gained."""
 
 from torch import nn
 from transformers import PreTrainedModel
 
 
-def compiled_parts(llm: PreTrainedModel) -> list[nn.Module]:
-    """Return what is compiled of a language model: norms, attention and MLP of each decoder layer.
+def compiled_modules(llm: PreTrainedModel, *, checkpointing: bool) -> list[nn.Module]:
+    """Return what is compiled of a language model: each decoder layer, or with checkpointing its parts.
 
-    Not the layer: transformers checkpoints inside its call, and what torch.compile finds inside a checkpoint
-    it takes whole or not at all, while the attention of packed rows is left as it is. Parts run inside the
-    checkpoint, and what FSDP hooks onto the layer stays outside of them.
+    transformers checkpoints inside a layer's call, and what torch.compile finds inside a checkpoint it takes
+    whole or not at all, while the attention of packed rows is left as it is. Norms, attention and MLP run
+    inside the checkpoint.
     """
-    return [part for layer in llm.model.layers for part in layer.children()]
+    layers = list(llm.model.layers)
+    return [part for layer in layers for part in layer.children()] if checkpointing else layers
 
 
-def compile_parts(llm: PreTrainedModel, *, backend: str = "inductor") -> None:
-    """Have each part compiled when it is first called, once for rows of any length."""
-    for part in compiled_parts(llm):
-        part.compile(dynamic=True, backend=backend)
+def compile_decoder(llm: PreTrainedModel, *, checkpointing: bool, backend: str = "inductor") -> None:
+    """Have the decoder compiled when it is first called, once for rows of any length."""
+    for module in compiled_modules(llm, checkpointing=checkpointing):
+        module.compile(dynamic=True, backend=backend)

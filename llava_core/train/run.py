@@ -22,7 +22,7 @@ from llava_core.data.conversation import Conversation
 from llava_core.data.template import TEMPLATES
 from llava_core.errors import InputError
 from llava_core.folders import check_replaceable
-from llava_core.model.compiling import compile_parts
+from llava_core.model.compiling import compile_decoder
 from llava_core.model.llava import hf_names
 from llava_core.model.packing import packed
 from llava_core.model.projector import initialise, projector_settings
@@ -201,7 +201,7 @@ def _train(
             model.llm.activation_checkpointing_enable({"use_reentrant": False})
             stack.callback(model.llm.activation_checkpointing_disable)
         if run.compile:
-            compile_parts(model.llm)
+            compile_decoder(model.llm, checkpointing=run.gradient_checkpointing)
         stack.enter_context(packed(model.llm) if config.packing else nullcontext())
         sample = sample_rows(config, bundle, examples, seed=seed)
         tell(check_memory(model, sample, config, run, here))

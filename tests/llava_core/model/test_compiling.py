@@ -3,7 +3,7 @@ import torch
 from torch._dynamo.utils import counters
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from llava_core.model.compiling import compile_parts
+from llava_core.model.compiling import compile_decoder
 from llava_core.model.packing import pack_arguments, packed
 
 SIZES = {
@@ -19,7 +19,7 @@ PACKS = [(7, 4), (3, 5, 9), (8,), (6, 2, 2, 5)]
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # torch's own
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_compiled_parts_give_the_same_and_are_not_compiled_anew_for_every_row(checkpointing):
+def test_a_compiled_decoder_gives_the_same_and_is_not_compiled_anew_for_every_row(checkpointing):
     torch.manual_seed(0)
     torch.compiler.reset()
     llm = AutoModelForCausalLM.from_config(LlamaConfig(**SIZES)).train()
@@ -35,13 +35,12 @@ def test_compiled_parts_give_the_same_and_are_not_compiled_anew_for_every_row(ch
 
     with packed(llm):
         plain = [gradients(row, lengths) for row, lengths in zip(rows, PACKS, strict=True)]
-        compile_parts(llm, backend="eager")
+        compile_decoder(llm, checkpointing=checkpointing, backend="eager")
         counters.clear()
         n_graphs = []
         for row, lengths, expected in zip(rows, PACKS, plain, strict=True):
             for found, wanted in zip(gradients(row, lengths), expected, strict=True):
                 torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
             n_graphs.append(counters["stats"]["unique_graphs"])
-    # Two norms, the MLP, and attention before and after what is left as it is.
-    assert n_graphs[0] >= 4
+    assert n_graphs[0] > 0
     assert n_graphs[-1] == n_graphs[0]
