@@ -5,6 +5,7 @@ which units of work have been finished so far, so that a run that goes on can be
 A run has a folder of its own and writes ``out`` in it, and nothing but what belongs to the job beside it.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ from tests.chat_server import ChatServer, serve
 from tests.llava_core.instructions.conftest import good_reply
 
 ROOT = Path(__file__).resolve().parents[2]
+HOOK = Path(__file__).parent / "hook"
 PARTS = {"train_llm": 24, "train_ensemble": 48, "val": 12, "test": 20}
 """Questions of each part of the data."""
 N_SCENES, N_CAPTIONS = 8, 60
@@ -45,8 +47,6 @@ class Job:
     """Units of work that are finished in a run's folder: name to what changes if one is done again."""
     resume: tuple[str, ...] = ()
     """Added to a command that goes on; most go on without being told."""
-    asks: bool = False
-    """Whether its units are requests to the server of the material, each of which costs money."""
 
 
 class Material:
@@ -55,7 +55,7 @@ class Material:
     Parameters
     ----------
     folder : Path
-        Kept by the caller; what is there already is taken up.
+        Processes may share it; what is there already is taken up.
     server : ChatServer
     """
 
@@ -81,35 +81,40 @@ class Material:
     @cached_property
     def aligned(self) -> Path:
         """Checkpoint of stage 1."""
-        return self._once("align/out", lambda out: self.run(JOBS["align"], out.parent))
+        return self.undisturbed(JOBS["align"]) / "out"
 
     @cached_property
     def finetuned(self) -> Path:
         """Checkpoint of stage 2."""
-        return self._once("finetune/out", lambda out: self.run(JOBS["finetune"], out.parent))
+        return self.undisturbed(JOBS["finetune"]) / "out"
 
     @cached_property
     def features(self) -> Path:
         """Feature store of the data."""
-        return self._once("extract/out", lambda out: self.run(JOBS["extract"], out.parent))
+        return self.undisturbed(JOBS["extract"]) / "out"
 
-    def run(self, job: Job, folder: Path) -> None:
-        """Run a job undisturbed, to its end."""
-        folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            [sys.executable, *job.command(self, folder)],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def undisturbed(self, job: Job) -> Path:
+        """Return the folder of a run that nothing disturbed."""
+        return self._once(job.name, lambda folder: self._run(job, folder))
+
+    def events(self, job: Job) -> Path:
+        """Return the file events of the undisturbed run, see `tests.faults.hook`."""
+        return self.undisturbed(job).with_suffix(".events")
+
+    def _run(self, job: Job, folder: Path) -> None:
+        command = [sys.executable, *job.command(self, folder)]
+        folder.mkdir()
+        hooked = environment(**watching(folder, folder.with_suffix(".events")))
+        done = subprocess.run(command, env=hooked, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{job.name}: {done.stderr}"
 
     def _once(self, name: str, make: Callable[[Path], object]) -> Path:
         path = self.folder / name
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            make(path)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / f".{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                make(path)
         return path
 
 
@@ -121,9 +126,8 @@ def material(folder: Path) -> Iterator[Material]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment of a command: one thread, a key for the server, this checkout first."""
-    before = os.environ.get("PYTHONPATH")
-    paths = [more.pop("PYTHONPATH", ""), str(ROOT), before or ""]
+    """Return the environment of a command: this checkout, one thread, a key for the server."""
+    paths = [more.pop("PYTHONPATH", ""), str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
@@ -132,6 +136,11 @@ def environment(**more: str) -> dict[str, str]:
         "COLUMNS": "80",
         **more,
     }
+
+
+def watching(folder: Path, events: Path, **more: str) -> dict[str, str]:
+    """Return what lets a command write down its file events in a folder, see `tests.faults.hook`."""
+    return {"PYTHONPATH": str(HOOK), "FAULTS_FOLDER": str(folder), "FAULTS_EVENTS": str(events), **more}
 
 
 # Material -------------------------------------------------------------------------------------------------
@@ -360,7 +369,7 @@ JOBS: Mapping[str, Job] = {
     for job in (
         Job(
             name="generate", stages=("data generation",), command=generate, results=generated,
-            finished=replies, asks=True,
+            finished=replies,
         ),
         Job(
             name="filter", stages=("data generation",), command=filter_captions, results=filtered,
