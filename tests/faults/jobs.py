@@ -2,7 +2,7 @@
 
 A job says what it runs in a folder, what of its output must be the same however often it was disturbed, and
 which units of work have been finished so far, so that a run that goes on can be asked to leave them alone.
-A run has a folder of its own and writes ``out`` in it, and nothing but what belongs to the job beside it.
+A run is started in a folder of its own and writes ``out`` in it, and nothing but what belongs to it beside.
 """
 
 import fcntl
@@ -39,8 +39,8 @@ class Job:
     name: str
     stages: tuple[str, ...]
     """What a run of it goes through."""
-    command: Callable[["Material", Path], list[str]]
-    """Arguments of the interpreter for a run in a folder of its own."""
+    command: Callable[["Material"], list[str]]
+    """Arguments of the interpreter, which is started in the run's own folder; the output is ``out`` there."""
     results: Callable[[Path], dict[str, str]]
     """Digests, by name, of what stands at the end in the run's folder, times aside."""
     finished: Callable[[Path], dict[str, str]]
@@ -102,10 +102,10 @@ class Material:
         return self.undisturbed(job).with_suffix(".events")
 
     def _run(self, job: Job, folder: Path) -> None:
-        command = [sys.executable, *job.command(self, folder)]
+        command = [sys.executable, *job.command(self)]
         folder.mkdir()
         hooked = environment(**watching(folder, folder.with_suffix(".events")))
-        done = subprocess.run(command, env=hooked, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=folder, env=hooked, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{job.name}: {done.stderr}"
 
     def _once(self, name: str, make: Callable[[Path], object]) -> Path:
@@ -204,24 +204,24 @@ def studies(*words: object) -> list[str]:
     return ["-c", "from studies.cli import main\nmain()", *map(str, words)]
 
 
-def generate(made: Material, folder: Path) -> list[str]:
+def generate(made: Material) -> list[str]:
     return llava(
         "generate", "--scenes", made.scenes, "--endpoint", made.server.url, "--model", "m",
-        "--concurrency", 2, "--out", folder / "out",
+        "--concurrency", 2, "--out", "out",
     )  # fmt: skip
 
 
-def filter_captions(made: Material, folder: Path) -> list[str]:
+def filter_captions(made: Material) -> list[str]:
     files = [word for file in made.captions for word in ("--captions", file)]
-    return llava("filter", *files, "--min-count", 2, "--max-per-phrase", 9, "--out", folder / "out")
+    return llava("filter", *files, "--min-count", 2, "--max-per-phrase", 9, "--out", "out")
 
 
-def align(made: Material, folder: Path) -> list[str]:
-    return llava("align", "--data", made.data, "--out", folder / "out", *TRAINING)
+def align(made: Material) -> list[str]:
+    return llava("align", "--data", made.data, "--out", "out", *TRAINING)
 
 
-def finetune(made: Material, folder: Path) -> list[str]:
-    return llava("finetune", "--data", made.data, "--base", made.aligned, "--out", folder / "out", *TRAINING)
+def finetune(made: Material) -> list[str]:
+    return llava("finetune", "--data", made.data, "--base", made.aligned, "--out", "out", *TRAINING)
 
 
 TRAINING = (
@@ -230,27 +230,27 @@ TRAINING = (
 )  # fmt: skip
 
 
-def extract(made: Material, folder: Path) -> list[str]:
+def extract(made: Material) -> list[str]:
     return llava(
         "extract", "--data", made.data, "--checkpoint", made.finetuned, "--stage1", made.aligned,
-        "--device", "cpu", "--out", folder / "out",
+        "--device", "cpu", "--out", "out",
         before="import llava_core.features.extract as e; e.MOST_QUESTIONS = e.FEWEST_QUESTIONS = 16",
     )  # fmt: skip
 
 
-def ensemble_vs_llm(made: Material, folder: Path) -> list[str]:
+def ensemble_vs_llm(made: Material) -> list[str]:
     return studies(
         "run", "ensemble_vs_llm", "--data", made.data, "--features", made.features, "--preset", "quick",
         "--limit", 16, "--set", "n_boot=20", "--set", "curve_trees=1", "--set", "curve_xgbs=1",
-        "--out", folder / "out",
+        "--out", "out",
     )  # fmt: skip
 
 
-def embedding_probe(made: Material, folder: Path) -> list[str]:
+def embedding_probe(made: Material) -> list[str]:
     return studies(
         "run", "embedding_probe", "--data", made.data, "--features", made.features, "--preset", "quick",
         "--limit", 16, "--set", "n_boot=20", "--set", "probes=linear", "--set", "targets=skill",
-        "--set", "blocks=projector,llm_hidden", "--out", folder / "out",
+        "--set", "blocks=projector,llm_hidden", "--out", "out",
     )  # fmt: skip
 
 

@@ -155,13 +155,13 @@ class Ended:
 
 def run(job: Job, made: Material, folder: Path, events: Path, kill: Kill | None, *, goes_on: bool) -> Ended:
     """Run a job in a session of its own until it ends or is killed."""
-    command = [sys.executable, *job.command(made, folder), *(job.resume if goes_on else ())]
+    command = [sys.executable, *job.command(made), *(job.resume if goes_on else ())]
     more = {"FAULTS_AT": str(kill.at_event)} if kill and kill.at_event else {}
     more |= {"FAULTS_ALONE": "1"} if kill and kill.alone else {}
     hooked, words = environment(**watching(folder, events, **more)), events.with_suffix(".words")
     with words.open("w") as file:
         process = subprocess.Popen(
-            command, env=hooked, start_new_session=True, stdout=subprocess.DEVNULL, stderr=file
+            command, cwd=folder, env=hooked, start_new_session=True, stdout=subprocess.DEVNULL, stderr=file
         )
     if kill and not kill.at_event:
         wait(process, until=lambda: events.is_file() and events.stat().st_size > 0)

@@ -19,7 +19,7 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 def place_of(event: str, args: tuple[Any, ...]) -> str | None:
-    """Return the path that an event changes, None if it changes none."""
+    """Return the absolute path that an event changes, None if it changes none."""
     folder_fd = -1
     if event == "open":
         path = args[0] if (args[2] or 0) & WRITES else None
@@ -30,8 +30,8 @@ def place_of(event: str, args: tuple[Any, ...]) -> str | None:
         path = None
     if path is None or isinstance(path, int):
         return None
-    path = os.fsdecode(path)
-    return f"{os.readlink(f'/proc/self/fd/{folder_fd}')}/{path}" if folder_fd >= 0 else path  # noqa: PTH115
+    above = os.readlink(f"/proc/self/fd/{folder_fd}") if folder_fd >= 0 else os.getcwd()  # noqa: PTH109, PTH115
+    return os.path.join(above, os.fsdecode(path))  # noqa: PTH118 - pathlib is not loaded yet
 
 
 def watch(folder: str, events: str, at: int, *, alone: bool) -> None:
