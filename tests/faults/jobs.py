@@ -105,8 +105,10 @@ class Material:
         command = [sys.executable, *job.command(self)]
         folder.mkdir()
         hooked = environment(**watching(folder, folder.with_suffix(".events")))
-        done = subprocess.run(command, cwd=folder, env=hooked, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{job.name}: {done.stderr}"
+        words = folder.with_suffix(".words")
+        with words.open("w") as file:  # a pipe would be waited for as long as orphans hold it
+            code = subprocess.call(command, cwd=folder, env=hooked, stdout=subprocess.DEVNULL, stderr=file)
+        assert code == 0, f"{job.name}: {words.read_text()}"
 
     def _once(self, name: str, make: Callable[[Path], object]) -> Path:
         path = self.folder / name
@@ -337,8 +339,9 @@ def chunks(folder: Path) -> dict[str, str]:
 
 
 def states(folder: Path) -> dict[str, str]:
-    found = marks_of(folder, "out.training/*/step-*", "out/manifest.json", "vision_features/*/features-*")
-    return found
+    found = marks_of(folder, "out/manifest.json", "vision_features/*/features-*")
+    of_states = marks_of(folder, "out.training/*/step-*/state.json")
+    return found | {name.removesuffix("/state.json"): mark for name, mark in of_states.items()}
 
 
 def steps(folder: Path) -> dict[str, str]:

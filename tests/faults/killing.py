@@ -28,7 +28,8 @@ MOST_S = 300.0
 """A run that takes longer hangs."""
 ORPHANS_S = 10.0
 """Time in which processes end whose main process was killed."""
-MOST_KILLS = 3
+ALONE_FRAC = 1 / 3
+"""Share of the kills that only the main process is met by."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,8 +53,8 @@ class Outcome:
     """What came of a case."""
 
     job: str
-    kills: list[str] = field(default_factory=list)
-    """Of each kill that met the job at work: how, and just before which file event."""
+    faults: list[str] = field(default_factory=list)
+    """Each that met the job at work: how, and just after which file event."""
     torn: list[str] = field(default_factory=list)
     """Files that were not whole after a kill, or lacking at the end."""
     redone: list[str] = field(default_factory=list)
@@ -78,8 +79,37 @@ class Outcome:
         return [f"{name}: {each}" for name, found in named.items() for each in found]
 
 
-def disturb(job: Job, made: Material, folder: Path, *, seed: int, number: int, n_cases: int = 1) -> Outcome:
-    """Run one case: kill the job one to three times, then let it go on to its end.
+def draw_kills(job: Job, made: Material, *, seed: int, number: int, n_cases: int, n_kills: int) -> list[Kill]:
+    """Draw the kills of a case.
+
+    Parameters
+    ----------
+    job : Job
+    made : Material
+    seed, number : int
+        Decide the kills, together with the job's name.
+    n_cases : int
+        Of the job in all: the first kills of these are spread evenly over the run.
+    n_kills : int
+        Each further one falls into what the one before left to be done.
+    """
+    rng = random.Random(f"{job.name}:{seed}:{number}")
+    lines = made.events(job).read_text().splitlines()
+    begun, ended = (float(line.split()[0]) for line in (lines[0], lines[-1]))
+    left, kills = 1.0, list[Kill]()
+    for n_before in range(n_kills):
+        share = rng.random() * left if n_before else (number % n_cases + rng.random()) / n_cases
+        alone = rng.random() < ALONE_FRAC
+        if rng.random() < 1 / 2:
+            kills.append(Kill(at_event=1 + int(share * len(lines)), alone=alone))
+        else:
+            kills.append(Kill(after_s=share * (ended - begun), alone=alone))
+        left = max(0.0, left - share)
+    return kills
+
+
+def disturb(job: Job, made: Material, folder: Path, kills: Sequence[Kill]) -> Outcome:
+    """Run one case: kill the job again and again, let it go on to its end, and hold that to the promise.
 
     Parameters
     ----------
@@ -87,20 +117,13 @@ def disturb(job: Job, made: Material, folder: Path, *, seed: int, number: int, n
     made : Material
     folder : Path
         Of this case; what its runs say is written beside it.
-    seed, number : int
-        Decide the kills.
-    n_cases : int
-        Of the job in all: the first kills of these are spread evenly over the run.
+    kills : sequence of Kill
+        Those that come too late, after the end of a run, are not counted.
     """
-    rng = random.Random(f"{job.name}:{seed}:{number}")
-    undisturbed, total = made.undisturbed(job), made.events(job)
     folder.mkdir(parents=True)
     outcome, sessions = Outcome(job=job.name), list[int]()
     finished: dict[str, str] = {}
-    done, share = 0.0, (number % n_cases + rng.random()) / n_cases
-    n_kills = rng.randint(1, MOST_KILLS)
-    for n_run in range(n_kills + 1):
-        kill = draw_kill(rng, share, total) if n_run < n_kills else None
+    for n_run, kill in enumerate((*kills, None)):
         events = folder.with_suffix(f".events{n_run}")
         ended = run(job, made, folder, events, kill, goes_on=n_run > 0)
         sessions.append(ended.session)
@@ -108,16 +131,13 @@ def disturb(job: Job, made: Material, folder: Path, *, seed: int, number: int, n
         outcome.redone += done_again(job, folder, finished, events)
         finished |= job.finished(folder)
         if ended.code == -signal.SIGKILL:
-            outcome.kills.append(ended.told)
+            outcome.faults.append(ended.told)
         elif ended.code != 0:
             outcome.failed = ended.told
-        if outcome.failed or kill is None:
             break
-        done = min(1.0, done + share)
-        share = rng.random() * (1 - done)
     outcome.left += orphans(sessions)
     if not outcome.failed:
-        compare(job, folder, undisturbed, outcome)
+        compare(job, folder, made.undisturbed(job), outcome)
     return outcome
 
 
@@ -131,16 +151,6 @@ def compare(job: Job, folder: Path, undisturbed: Path, outcome: Outcome) -> None
     if "report" in job.stages:
         said = CliRunner().invoke(app, ["verify", str(folder / "out"), str(undisturbed / "out")])
         outcome.different += [f"studies verify: {said.output}"] if said.exit_code else []
-
-
-def draw_kill(rng: random.Random, share: float, events: Path) -> Kill:
-    """Return a kill at a share of an undisturbed run's events, or of its time."""
-    lines = events.read_text().splitlines()
-    times = [float(line.split()[0]) for line in lines]
-    alone = rng.random() < 1 / 3
-    if rng.random() < 1 / 2:
-        return Kill(at_event=1 + int(share * len(lines)), alone=alone)
-    return Kill(after_s=share * (times[-1] - times[0]), alone=alone)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
