@@ -37,8 +37,8 @@ class Job:
     """A command under fault."""
 
     name: str
-    stages: tuple[str, ...]
-    """What a run of it goes through."""
+    stages: Mapping[str, tuple[str, ...]]
+    """What a run goes through, in order; each with patterns of the files that it alone changes."""
     command: Callable[["Material"], list[str]]
     """Arguments of the interpreter, which is started in the run's own folder; the output is ``out`` there."""
     results: Callable[[Path], dict[str, str]]
@@ -367,26 +367,37 @@ def trials(journal: Path) -> dict[int, str]:
     return ended
 
 
+REPORT = ("out/*summary.json*", "out/*report.*", "out/tables/*", "out/*optuna.[chj]*", "out/*manifest.json*")
+ENSEMBLE_STAGES = {
+    "tuning": ("out/.lock", "out/optuna/*", "out/steps/*tune.*"),
+    "stacking": ("out/models/*", "out/oof/*.npy*", "out/steps/*fit.*", "out/steps/*oof.*"),
+    "report": (*REPORT, "out/*predictions.parquet*", "out/*questions.parquet*"),
+}
+PROBING_STAGES = {"probing": ("out/.lock", "out/cells/*", "out/steps/*"), "report": REPORT}
+
 JOBS: Mapping[str, Job] = {
     job.name: job
     for job in (
         Job(
-            name="generate", stages=("data generation",), command=generate, results=generated,
+            name="generate", stages={"data generation": ("*",)}, command=generate, results=generated,
             finished=replies,
         ),
         Job(
-            name="filter", stages=("data generation",), command=filter_captions, results=filtered,
+            name="filter", stages={"data generation": ("*",)}, command=filter_captions, results=filtered,
             finished=chunks,
         ),
-        Job(name="align", stages=("stage 1",), command=align, results=trained, finished=states),
-        Job(name="finetune", stages=("stage 2",), command=finetune, results=trained, finished=states),
-        Job(name="extract", stages=("extraction",), command=extract, results=extracted, finished=chunks),
+        Job(name="align", stages={"stage 1": ("*",)}, command=align, results=trained, finished=states),
+        Job(name="finetune", stages={"stage 2": ("*",)}, command=finetune, results=trained, finished=states),
         Job(
-            name="ensemble_vs_llm", stages=("tuning", "stacking", "report"), command=ensemble_vs_llm,
+            name="extract", stages={"extraction": ("*",)}, command=extract, results=extracted,
+            finished=chunks,
+        ),
+        Job(
+            name="ensemble_vs_llm", stages=ENSEMBLE_STAGES, command=ensemble_vs_llm,
             results=studied, finished=steps, resume=("--resume",),
         ),
         Job(
-            name="embedding_probe", stages=("probing", "report"), command=embedding_probe, results=studied,
+            name="embedding_probe", stages=PROBING_STAGES, command=embedding_probe, results=studied,
             finished=steps, resume=("--resume",),
         ),
     )

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 import psutil
@@ -48,13 +49,23 @@ class Kill:
         return f"{how}, main process alone" if self.alone else how
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """A fault that met a job at work."""
+
+    stage: str
+    """Of the job."""
+    told: str
+    """What it was, and just after which file event."""
+
+
 @dataclass(kw_only=True, slots=True)
 class Outcome:
     """What came of a case."""
 
     job: str
-    faults: list[str] = field(default_factory=list)
-    """Each that met the job at work: how, and just after which file event."""
+    faults: list[Fault] = field(default_factory=list)
+    """Those that met the job at work."""
     torn: list[str] = field(default_factory=list)
     """Files that were not whole after a kill, or lacking at the end."""
     redone: list[str] = field(default_factory=list)
@@ -130,8 +141,8 @@ def disturb(job: Job, made: Material, folder: Path, kills: Sequence[Kill]) -> Ou
         outcome.torn += torn(folder)
         outcome.redone += done_again(job, folder, finished, events)
         finished |= job.finished(folder)
-        if ended.code == -signal.SIGKILL:
-            outcome.faults.append(ended.told)
+        if kill is not None and ended.code == -signal.SIGKILL:
+            outcome.faults.append(Fault(stage=stage_at(job, events), told=f"{kill}, after {last(events)}"))
         elif ended.code != 0:
             outcome.failed = ended.told
             break
@@ -160,7 +171,7 @@ class Ended:
     code: int
     session: int
     told: str
-    """How it was killed and just after which file event, or its last words."""
+    """Its last words."""
 
 
 def run(job: Job, made: Material, folder: Path, events: Path, kill: Kill | None, *, goes_on: bool) -> Ended:
@@ -183,11 +194,26 @@ def run(job: Job, made: Material, folder: Path, events: Path, kill: Kill | None,
         os.killpg(process.pid, signal.SIGKILL)
         return Ended(code=1, session=process.pid, told=f"hangs: {words.read_text()[-600:]}")
     code = process.wait()
-    if code != -signal.SIGKILL or kill is None:
-        return Ended(code=code, session=process.pid, told=f"exit code {code}: {words.read_text()[-600:]}")
+    return Ended(code=code, session=process.pid, told=f"exit code {code}: {words.read_text()[-600:]}")
+
+
+def changes_of(events: Path) -> list[str]:
+    """Return ``event path`` of the file events of a run, as they came."""
     lines = events.read_text().splitlines() if events.is_file() else []
-    last = lines[-1].split(maxsplit=1)[1] if lines else "nothing"
-    return Ended(code=code, session=process.pid, told=f"{kill}, after {last}")
+    return [line.split(maxsplit=1)[1] for line in lines]
+
+
+def last(events: Path) -> str:
+    return (changes_of(events) or ["nothing"])[-1]
+
+
+def stage_at(job: Job, events: Path) -> str:
+    """Return the stage that a job had come to: the one whose files it changed last."""
+    for told in reversed(changes_of(events)):
+        for stage, patterns in job.stages.items():
+            if any(fnmatch(told.split(maxsplit=1)[1], pattern) for pattern in patterns):
+                return stage
+    return next(iter(job.stages))
 
 
 def wait(
@@ -222,8 +248,7 @@ def done_again(job: Job, folder: Path, finished: dict[str, str], events: Path) -
     """Return the finished units that stand there anew, or were put in place again and removed since."""
     now = job.finished(folder)
     anew = {name for name, mark in finished.items() if now.get(name, mark) != mark}
-    lines = events.read_text().splitlines() if events.is_file() else []
-    placed = {line.split(maxsplit=2)[2] for line in lines if line.split()[1] == "os.rename"}
+    placed = {told.split(maxsplit=1)[1] for told in changes_of(events) if told.startswith("os.rename ")}
     return sorted(anew | (placed & finished.keys()))
 
 

@@ -67,7 +67,7 @@ BAD: Mapping[str, tuple[str, str]] = {
 def job_of(script: str) -> Job:
     return Job(
         name="three units",
-        stages=(),
+        stages={"joining": ("*",)},
         command=lambda made: ["-c", script],
         results=lambda folder: files_of(folder, "*.json"),
         finished=lambda folder: marks_of(folder, "unit*.json"),
