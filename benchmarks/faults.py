@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARES: Mapping[str, int] = {
-    "generate": 12, "filter": 12, "align": 14, "finetune": 14, "extract": 14, "ensemble_vs_llm": 24,
-    "embedding_probe": 10,
+    "generate": 10, "filter": 10, "align": 14, "finetune": 14, "extract": 12, "answer": 6,
+    "ensemble_vs_llm": 24, "embedding_probe": 10,
 }  # fmt: skip
 """Of the faults, in percent; the study with tuning, stacking and report has most."""
 COLUMNS = ("faults", "cases", "results_equal", "units_redone", "artefacts_lost", "left_behind", "failed")

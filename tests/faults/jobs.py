@@ -240,6 +240,13 @@ def extract(made: Material) -> list[str]:
     )  # fmt: skip
 
 
+def answer(made: Material) -> list[str]:
+    return llava(
+        "answer", "--data", made.data, "--part", "test", "--checkpoint", made.finetuned, "--device", "cpu",
+        "--batch-size", 1, "--max-new-tokens", 4, "--out", "out/answers.jsonl",
+    )  # fmt: skip
+
+
 def ensemble_vs_llm(made: Material) -> list[str]:
     return studies(
         "run", "ensemble_vs_llm", "--data", made.data, "--features", made.features, "--preset", "quick",
@@ -301,6 +308,10 @@ def extracted(folder: Path) -> dict[str, str]:
     return files_of(folder / "out", "**/*")
 
 
+def answered(folder: Path) -> dict[str, str]:
+    return files_of(folder / "out", "*")
+
+
 def studied(folder: Path) -> dict[str, str]:
     out = folder / "out"
     found = files_of(out, "predictions.parquet", "questions.parquet", "oof/*.npy", "cells/*.npz")
@@ -342,6 +353,14 @@ def states(folder: Path) -> dict[str, str]:
     found = marks_of(folder, "out/manifest.json", "vision_features/*/features-*")
     of_states = marks_of(folder, "out.training/*/step-*/state.json")
     return found | {name.removesuffix("/state.json"): mark for name, mark in of_states.items()}
+
+
+def answers(folder: Path) -> dict[str, str]:
+    """Return the answers that are written; one that was torn off is none."""
+    file = folder / "out" / "answers.jsonl"
+    lines = file.read_text().splitlines(keepends=True) if file.is_file() else []
+    whole = [line for line in lines if line.endswith("\n")]
+    return {f"answer {json.loads(line)['id']}": digest(line.encode()) for line in whole}
 
 
 def steps(folder: Path) -> dict[str, str]:
@@ -391,6 +410,9 @@ JOBS: Mapping[str, Job] = {
         Job(
             name="extract", stages={"extraction": ("*",)}, command=extract, results=extracted,
             finished=chunks,
+        ),
+        Job(
+            name="answer", stages={"answers": ("*",)}, command=answer, results=answered, finished=answers
         ),
         Job(
             name="ensemble_vs_llm", stages=ENSEMBLE_STAGES, command=ensemble_vs_llm,
