@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.jobs import JOBS, Job, Material, files_of, marks_of, material
+from tests.faults.jobs import JOBS, Job, Material, material
 from tests.faults.killing import Kill, disturb, draw_kills
+from tests.faults.results import files_of, marks_of
 
 SEED = 20_261_126
 TESTED = ("generate", "filter", "align", "finetune", "extract", "ensemble_vs_llm")
