@@ -106,7 +106,12 @@ class RunDir:
         (self.path / MANIFEST_FILE).unlink(missing_ok=True)
 
     def finish(self, facts: Mapping[str, object]) -> None:
-        """Write ``manifest.json``, last: the facts, and size and SHA-256 of every file that is kept."""
+        """Write ``manifest.json``, last: the facts, and size and SHA-256 of every file that is kept.
+
+        Drafts that killed processes left are removed before.
+        """
+        for draft in list(self.path.rglob(".*.writing")):
+            remove(draft)
         files = {name: describe_file(self.path / name) for name in kept_files(self.path)}
         write_json(self.path / MANIFEST_FILE, {"schema_version": SCHEMA_VERSION, **facts, "files": files})
 
@@ -146,7 +151,7 @@ def open_run(
     if path.exists() and not path.is_dir():
         raise InputError("got a file, allowed is a folder for the run", path=path)
     stored = path / SPEC_FILE
-    if path.is_dir() and any(file.name != ".lock" for file in path.iterdir()):
+    if path.is_dir() and any(not file.name.startswith(".") for file in path.iterdir()):
         if not stored.exists():
             raise InputError(
                 "got a folder that is not empty and holds no run, allowed is a new or empty one", path=path
