@@ -7,6 +7,7 @@ Left out: the memory of GPUs, and what CUDA takes of main memory.
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -49,7 +50,7 @@ SMALL_LLAVA = 300e6
 IMAGE = 16e3
 """Of an image of its: patch features, and the path."""
 TORCH = 500e6
-"""torch and transformers, loaded."""
+"""torch and transformers, where they are not loaded yet."""
 OF_WEIGHTS = 40
 """Times the weights of a small LLaVA that is asked on a CPU, batches included."""
 MOST_ASKED = 16e9
@@ -63,7 +64,8 @@ class Need:
     """Bytes beyond what the process holds."""
 
     fixed: float
-    per_worker: float
+    per_worker: float = 0.0
+    """0 where there are none."""
 
 
 def ensemble_need(
@@ -106,7 +108,7 @@ def ablation_need(examples: Sequence[Example]) -> Need:
     """Return what it needs to train variants of the shipped LLaVA on questions, and to ask each."""
     n_images = len({example.image for example in examples})
     n_rows = sum(len(example.options) for example in examples)
-    return Need(fixed=LIBRARIES + TORCH + SMALL_LLAVA + IMAGE * n_images + ROW * n_rows, per_worker=THREAD)
+    return Need(fixed=LIBRARIES + TORCH + SMALL_LLAVA + IMAGE * n_images + ROW * n_rows)
 
 
 def with_room(spec: Spec, need: Need, peak: Peak, progress: Progress) -> Spec:
@@ -129,16 +131,18 @@ def with_room(spec: Spec, need: Need, peak: Peak, progress: Progress) -> Spec:
     least = held + need.fixed + need.per_worker
     if least > free:
         raise InputError(
-            f"needs at most {told_bytes(least)} of memory with one worker, {told_bytes(free)} are free",
+            f"needs at least {told_bytes(least)} of memory, {told_bytes(free)} are free",
             field="memory",
         )
-    n_workers = min(spec.jobs, 1 + int((free - least) / need.per_worker))
+    n_workers, workers = spec.jobs, ""
+    if need.per_worker:
+        n_workers = min(spec.jobs, 1 + int((free - least) / need.per_worker))
+        workers = f" with {n_workers} worker{'s' * (n_workers > 1)}"
+    if n_workers < spec.jobs:
+        workers += f", {spec.jobs} were asked for"
     peak.announced_bytes = round(held + need.fixed + n_workers * need.per_worker)
-    kept = "" if n_workers == spec.jobs else f", {spec.jobs} were asked for"
-    progress.note(
-        f"needs at most {told_bytes(peak.announced_bytes)} of memory with "
-        f"{n_workers} worker{'s' * (n_workers > 1)}{kept}; {told_bytes(free)} are free"
-    )
+    told = told_bytes(peak.announced_bytes)
+    progress.note(f"needs at most {told} of memory{workers}; {told_bytes(free)} are free")
     return replace(spec, jobs=n_workers)
 
 
@@ -148,7 +152,10 @@ def _stored_bytes(store: FeatureStore) -> int:
 
 
 def _asked_bytes(llava: Checkpoints | None, on_gpu: bool) -> float:
-    if llava is None or on_gpu:
-        return 0.0 if llava is None else TORCH
+    if llava is None:
+        return 0.0
+    libraries = 0.0 if "torch" in sys.modules else TORCH
+    if on_gpu:
+        return libraries
     weights = float(llava.costs["size_bytes"])
-    return TORCH + 2 * weights + min(MOST_ASKED, OF_WEIGHTS * weights)
+    return libraries + 2 * weights + min(MOST_ASKED, OF_WEIGHTS * weights)

@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -58,17 +59,24 @@ def test_fewer_workers_where_there_is_no_room_for_all(given: Callable[[float], A
 
 def test_no_room_for_one_worker_is_refused(given: Callable[[float], Any]) -> None:
     spec, peak, notes = given(3.4e9)
-    with pytest.raises(
-        InputError, match=r"memory: needs at most 3.5 GB of memory with one worker, 3.4 GB are"
-    ):
+    with pytest.raises(InputError, match=r"memory: needs at least 3.5 GB of memory, 3.4 GB are free"):
         with_room(spec, NEED, peak, notes)
     assert notes.told == []
 
 
-def test_rows_folds_vectors_and_a_llava_that_is_asked_count(make_example: Callable[..., Example]) -> None:
+def test_a_study_without_workers_says_nothing_of_them(given: Callable[[float], Any]) -> None:
+    spec, peak, notes = given(8e9)
+    assert with_room(spec, Need(fixed=2e9), peak, notes) == spec
+    assert notes.told == ["needs at most 2.5 GB of memory; 8.0 GB are free"]
+
+
+def test_rows_folds_vectors_and_a_llava_that_is_asked_count(
+    make_example: Callable[..., Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
     few, many = ([make_example(f"q{i}") for i in range(n)] for n in (10, 1000))
     block = SimpleNamespace(shape=(1000, 50), dtype="float32")
     store = cast("FeatureStore", SimpleNamespace(blocks={"one": block, "two": block}))
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
     llava = cast("Checkpoints", SimpleNamespace(costs={"size_bytes": 10e6}))
 
     def need(examples: list[Example], folds: int = 4, *given: Any, on_gpu: bool = False) -> Need:
