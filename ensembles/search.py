@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from joblib import Parallel, delayed
 
+from ensembles.journal import open_journal
 from ensembles.oof import EncodedFold
 from ensembles.oof_store import OofStore
 from ensembles.registry import Member, find_member
@@ -151,15 +152,13 @@ def open_study(search: Search) -> Any:
 
 def open_storage(storage: Path | str) -> Any:
     """Open a journal file, or the database of a URL."""
-    from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
-
     if isinstance(storage, str):
+        from optuna.storages import RDBStorage
         from sqlalchemy.pool import NullPool
 
         # A worker that is idle, or done, holds no connection.
         return RDBStorage(storage, engine_kwargs={"poolclass": NullPool})
-    return JournalStorage(JournalFileBackend(str(storage)))
+    return open_journal(storage)
 
 
 def sampler_of(search: Search, number: int) -> Any:

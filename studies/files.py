@@ -27,6 +27,16 @@ def write_parquet(path: Path, frame: pd.DataFrame) -> Path:
     return _write(path, lambda draft: frame.to_parquet(draft, index=False))
 
 
+def write_npy(path: Path, array: NDArray[Any]) -> Path:
+    """Write an array, for ``numpy.load`` without pickle."""
+
+    def write(draft: Path) -> None:
+        with draft.open("wb") as file:  # a name without .npy would get it
+            np.save(file, array, allow_pickle=False)
+
+    return _write(path, write)
+
+
 def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Path:
     """Write arrays by name, for ``numpy.load`` without pickle."""
 

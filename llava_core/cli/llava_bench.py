@@ -22,6 +22,7 @@ from llava_core.cli.chat_model import (
 )
 from llava_core.cli.terminal import Device, Dtype, Limit, Seed, bar, bench, done, resumable
 from llava_core.errors import InputError
+from llava_core.folders import write_whole
 
 if TYPE_CHECKING:
     from llava_core.evaluation.llava_bench.judge import Tally
@@ -142,7 +143,7 @@ def score(
         _show(shown)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(told if out.suffix == ".json" else as_markdown(shown), encoding="utf-8")
+        write_whole(out, told if out.suffix == ".json" else as_markdown(shown))
         typer.echo(f"written: {out}", err=as_json)
 
 

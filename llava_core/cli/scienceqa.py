@@ -8,6 +8,7 @@ import typer
 
 from llava_core.cli.terminal import Data, Part, Seed, bench, done, no_part, read_data
 from llava_core.errors import InputError
+from llava_core.folders import write_whole
 
 
 @bench.command(
@@ -63,6 +64,6 @@ def scienceqa(
         typer.echo("\n".join(score_lines(scores, with_topics=topics)))
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n")
+        write_whole(out, text + "\n")
         if not as_json:
             done(out)

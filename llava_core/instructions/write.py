@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from llava_core.backends.asking import Outcome
+from llava_core.folders import write_whole
 from llava_core.instructions.asking import Wanted
 from llava_core.instructions.kinds import KINDS, Kind
 from llava_core.instructions.prompts import Prompt
@@ -142,6 +143,7 @@ def write_records(
             elif outcome.texts:  # malformed, and the budget did not cover another try
                 _write_line(lines, each, scene, outcome)
         lines.close()
+        (out / SUMMARY).unlink(missing_ok=True)  # an earlier run's, to which the files no longer belong
         unfinished.replace(out / SET_ASIDE)
     for name in KINDS:
         if name not in prompts:  # of an earlier run with other kinds; its replies are in the cache
@@ -152,13 +154,6 @@ def write_records(
 def write_summary(out: Path, summary: Mapping[str, Any]) -> None:
     """Write ``summary.json``, last of all: where it stands, the rest of the folder belongs to it."""
     write_whole(out / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file through a temporary sibling, so that a reader never sees half of it."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
 
 
 def record_file(kind: Kind) -> str:
