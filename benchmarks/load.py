@@ -32,7 +32,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.faults import jobs  # noqa: E402 - the tests are found from the root of the checkout only
+from tests.faults import jobs, results  # noqa: E402 - the tests are found from the root of the checkout only
 
 N_CORES = 2
 PARTS = {"train_ensemble": ("train", 120), "val": ("validation", 40), "test": ("test", 60)}
@@ -126,19 +126,19 @@ def commands(folder: Path, made: jobs.Material) -> list[Command]:
                 "run", "embedding_probe", *stored, *quick, "--set", "probes=linear,forest", "--set", "jobs=2"
             ),
         ),
-        Command(name="llava align", words=jobs.align(made), results=jobs.trained),
-        Command(name="llava finetune", words=jobs.finetune(made), results=jobs.trained),
+        Command(name="llava align", words=jobs.align(made), results=results.trained),
+        Command(name="llava finetune", words=jobs.finetune(made), results=results.trained),
         Command(
             name="llava extract",
             words=jobs.llava("extract", "--data", data, "--checkpoint", made.finetuned, "--out", "out"),
-            results=jobs.extracted,
+            results=results.extracted,
         ),
         Command(
             name="llava answer",
             words=jobs.llava(
                 "answer", "--data", data, "--part", "test", "--checkpoint", made.finetuned, "--out", "out"
             ),
-            results=lambda place: {"out": jobs.digest((place / "out").read_bytes())},
+            results=lambda place: results.files_of(place, "out"),
         ),
     ]
 

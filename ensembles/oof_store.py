@@ -101,9 +101,10 @@ class OofStore:
             self._entries[key] = FoldPrediction(prob=found.prob, fit_s=found.fit_s)
             return
         self.path.mkdir(parents=True, exist_ok=True)
-        draft = self.path / f".{key}.{os.getpid()}.npz"
+        draft = self.path / f".{key}.{os.getpid()}.writing"
         try:
-            np.savez(draft, allow_pickle=False, prob=found.prob, fit_s=found.fit_s)
+            with draft.open("wb") as file:  # a name without .npz would get it
+                np.savez(file, allow_pickle=False, prob=found.prob, fit_s=found.fit_s)
             draft.replace(self.path / f"{key}.npz")
         finally:
             draft.unlink(missing_ok=True)

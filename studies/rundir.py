@@ -24,7 +24,6 @@ from studies.files import file_hash, remove, write_json, write_text
 SCHEMA_VERSION = 1
 SPEC_FILE = "spec.json"
 MANIFEST_FILE = "manifest.json"
-LOCK_FILE = ".lock"
 Facts = dict[str, Any]
 
 
@@ -111,9 +110,8 @@ class RunDir:
 
         Drafts that killed processes left are removed before.
         """
-        for draft in sorted(self.path.rglob(".*")):
-            if draft.name != LOCK_FILE:
-                remove(draft)
+        for draft in list(self.path.rglob(".*.writing")):
+            remove(draft)
         files = {name: describe_file(self.path / name) for name in kept_files(self.path)}
         write_json(self.path / MANIFEST_FILE, {"schema_version": SCHEMA_VERSION, **facts, "files": files})
 
@@ -170,7 +168,7 @@ def open_run(
                 path=path,
             )
     path.mkdir(parents=True, exist_ok=True)
-    with (path / LOCK_FILE).open("w") as lock:
+    with (path / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
