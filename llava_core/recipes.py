@@ -296,6 +296,7 @@ def train_llava(
     base: Path | None = None,
     n_threads: int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> dict[str, Path]:
     """Train both stages and return their checkpoints; a finished stage of the same inputs is reused.
 
@@ -313,6 +314,8 @@ def train_llava(
         Threads of torch; all cores this process may use if not given.
     progress : callable, optional
         Called with (stage, steps done, steps in all).
+    tell : callable, optional
+        Called with a line that a person should see, as by `llava_core.train.run.run_stage`.
 
     Returns
     -------
@@ -337,6 +340,7 @@ def train_llava(
             run=run,
             n_threads=n_threads,
             progress=_named(stage.name, progress),
+            tell=tell,
         )
         bundle = load_checkpoint(paths[stage.name])
     return paths

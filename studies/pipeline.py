@@ -133,7 +133,9 @@ def bring_checkpoints(
                 bars[stage] = progress.stage(f"train LLaVA: {stage}")
             bars[stage](done, total)
 
-        paths = train_llava(train_llm, out, seed=spec.seed, recipe=spec.recipe, progress=tick)
+        paths = train_llava(
+            train_llm, out, seed=spec.seed, recipe=spec.recipe, progress=tick, tell=progress.note
+        )
         return {"stages": [_stage_facts(name, path) for name, path in paths.items()]}
 
     facts = run.step(
@@ -241,6 +243,7 @@ def extract_with(
         clip=spec.llava_clip,
         clip_layers=clip_layers,
         progress=progress.stage("extract features"),
+        tell=progress.note,
     )
     return FeatureStore.open(out)
 

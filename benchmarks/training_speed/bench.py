@@ -280,7 +280,7 @@ class Bench:
                 self.size, self.stage, device=torch.device("meta"), precision="bf16", n_layers=n_layers
             )
             tokens = self.run.tokens_per_piece or 4096
-            plan = plan_memory(model, self.run, tokens=tokens, supervised=tokens // 3, world=1, on_gpu=False)
+            plan = plan_memory(model, self.run, tokens=tokens, supervised=tokens // 3, world=1, context=0.0)
             if plan.total <= free:
                 return n_layers
         raise SystemExit(f"not one decoder layer of this width fits into {free / 1e9:.1f} GB")

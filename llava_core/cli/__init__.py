@@ -8,6 +8,7 @@ from rich.console import Console
 from llava_core.cli import training, models, generate, filter, use, records, scienceqa, llava_bench  # isort: skip
 from llava_core.cli.terminal import app, bench
 from llava_core.errors import InputError, told_in_one_line
+from llava_core.openmp import let_threads_sleep
 
 __all__ = [
     "app",
@@ -27,6 +28,7 @@ app.add_typer(bench, name="bench")
 
 def main() -> None:
     """Run the command; bad input is one line on standard error and exit code 2."""
+    let_threads_sleep()
     try:
         app()
     except (InputError, OSError) as error:

@@ -100,6 +100,7 @@ def extract(
         written = extract_features(
             checkpoints, examples, out, data_fingerprint=dataset.fingerprint, device=place, dtype=precision,
             clip=clip, prompt=prompt, layers=kept, clip_layers=of_tower, shard=share, progress=tick,
+            tell=lambda line: typer.echo(line, err=True),
         )  # fmt: skip
     if written is None:
         typer.echo(f"share {share[0]}/{share[1]} is done; the last process to end joins them all: {out}")

@@ -84,10 +84,12 @@ def answer(
         asked = [Question(id="1", text=question, images=tuple(image or ()))]
 
     from llava_core.data.prompts import PROMPTS
+    from llava_core.inference.asking import asking_bytes
     from llava_core.inference.assistant import Llava
     from llava_core.inference.choices import answer_choices, as_questions
     from llava_core.inference.decoding import Decoding
     from llava_core.inference.replies import own_decoding
+    from llava_core.memory import announce
 
     load = partial(
         Llava.load,
@@ -114,6 +116,9 @@ def answer(
         key = settings_key({**made_with, "decoding": own, "prompt": bundle.prompt})
         done = set() if out is None else answered(out, as_questions(bundle, examples), key)
         examples = [example for example in examples if example.id not in done]
+        if examples and bundle.model.device.type == "cpu":
+            needed = asking_bytes(bundle, examples, batch_size=batch_size, n_more_tokens=own.max_new_tokens)
+            typer.echo(announce(needed), err=True)
         with bar("answer") as tick:
             answer_choices(
                 bundle, examples, own, settings=key, batch_size=batch_size, tell=tell, progress=tick

@@ -21,12 +21,16 @@ from llava_core.checkpoint import LlavaBundle, checkpoint_hash, load_checkpoint
 from llava_core.checkpoint.load import folder_hash, says_what_it_saw
 from llava_core.checkpoint.sources import find_folder
 from llava_core.data.example import Example
+from llava_core.data.prompts import PROMPTS
 from llava_core.errors import InputError
 from llava_core.features.chunk import LEVELS, N_PASSES, NEED_CLIP, Tick, make_chunk
 from llava_core.features.images import align_projector, feature_bytes
 from llava_core.features.parts import Parts
 from llava_core.features.store import MANIFEST_FILE, Block, FeatureStore, write_store
 from llava_core.folders import clear_drafts
+from llava_core.inference.asking import asking_bytes
+from llava_core.inference.replies import own_decoding
+from llava_core.memory import announce
 
 VERSION = 1
 """To be raised with any change of the numbers, so that chunks of two versions are never joined."""
@@ -56,6 +60,7 @@ def extract_features(
     clip_layers: Sequence[int] = (),
     shard: tuple[int, int] = (0, 1),
     progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Path | None:
     """Write the feature store of some examples, or this process' share of it.
 
@@ -84,6 +89,8 @@ def extract_features(
         Which process this is, from 0, and how many there are.
     progress : callable, optional
         Called with (steps done, steps in all); a step is an example in one pass.
+    tell : callable, optional
+        Called with the line that says how much main memory this process will hold at most, on a CPU.
 
     Returns
     -------
@@ -93,7 +100,8 @@ def extract_features(
     Raises
     ------
     InputError
-        If a checkpoint is not whole, an image cannot be read, or there is no such layer or prompt.
+        If a checkpoint is not whole, an image cannot be read, there is no such layer or prompt, or memory is
+        too small.
     """
     if not examples:
         raise ValueError("got no examples")
@@ -120,6 +128,10 @@ def extract_features(
     align = align_projector(checkpoints["align"], bundle) if "align" in checkpoints else None
     size = max(FEWEST_QUESTIONS, min(MOST_QUESTIONS, CHUNK_BYTES // feature_bytes(bundle)))
     chunks = [examples[start : start + size] for start in range(0, len(examples), size)]
+    if bundle.model.device.type == "cpu":
+        line = announce(min(size, len(examples)) * feature_bytes(bundle) + _asking_bytes(bundle, examples))
+        if tell is not None:
+            tell(line)
     parts = Parts(out=out, key=key, n_chunks=len(chunks))
     mine = range(shard[0], len(chunks), shard[1])
     tick = _passes(progress, n_passes=N_PASSES, n_examples=sum(len(chunks[number]) for number in mine))
@@ -187,6 +199,12 @@ def _join(
     }
     blocks = {name: Block(level=LEVELS[name], array=parts.block(name)) for name in names}
     write_store(parts.out, rows=rows, blocks=blocks, meta=meta)
+
+
+def _asking_bytes(bundle: LlavaBundle, examples: Sequence[Example]) -> float:
+    prompt = PROMPTS[bundle.prompt]
+    n_more = own_decoding(prompt).max_new_tokens if prompt.two_pass else 0
+    return asking_bytes(bundle, examples, n_more_tokens=n_more)
 
 
 def _is_made(out: Path, key: str) -> bool:

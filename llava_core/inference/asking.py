@@ -23,6 +23,8 @@ Vision = Callable[[Sequence[Any]], Tensor]
 """Gives patch features (images, n_patches, dim_vision) of images, on the model's device."""
 BATCH_SIZE = 48
 BATCH_BYTES = 8 << 30
+WORK_BYTES = 150e6
+"""What torch loads and buffers on a CPU, whatever the batch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +109,38 @@ def question_batches(
         batches.append([row])
         n_options, longest = len(options), max(map(len, options))
     return batches
+
+
+def asking_bytes(
+    bundle: LlavaBundle, examples: Sequence[Example], *, batch_size: int = BATCH_SIZE, n_more_tokens: int = 0
+) -> float:
+    """Return the main memory that asking takes at most on a CPU, the model itself left out.
+
+    Twice the keys, values and logits of the largest batch, for what is computed on the way, and `WORK_BYTES`.
+
+    Parameters
+    ----------
+    bundle : LlavaBundle
+    examples : sequence of Example
+    batch_size, n_more_tokens : int
+        As for `question_batches`.
+
+    Raises
+    ------
+    InputError
+        If a question is longer than the language model's span.
+    """
+    cache_bytes, logit_bytes = _bytes_per_token(bundle)
+    asked = [ask(bundle, example) for example in examples]
+    most = 0
+    for batch in question_batches(bundle, asked, batch_size=batch_size, n_more_tokens=n_more_tokens):
+        options = [option for row in batch for option in asked[row].option_ids]
+        n_tokens = max(len(asked[row].prompt_ids) for row in batch) + n_more_tokens
+        copies = len(batch) + len(options)
+        most = max(
+            most, copies * n_tokens * cache_bytes + len(options) * max(map(len, options)) * logit_bytes
+        )
+    return 2 * most + WORK_BYTES
 
 
 def run_batches(

@@ -8,9 +8,10 @@ with ``d`` the width and ``f`` the inner width of the MLP::
     frozen weights       16 d + 6 f     inputs of linear layers are not kept
     checkpointed          2 d           the layer's input; one layer at a time is computed again
 
-and 14 bytes per supervised token and word of the vocabulary for the head. Left out: the allocator's
-fragmentation, for which `SLACK` is added, the activations of queries and of gated cross-attention, and what
-other programs hold.
+and 14 bytes per supervised token and word of the vocabulary for the head. On a CPU, what the process holds
+before it starts comes on top (libraries, data, the weights as they were loaded), and patch features that it
+keeps. Left out: the allocator's fragmentation, for which `SLACK` is added, the activations of queries and of
+gated cross-attention, and what other programs hold.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from llava_core import memory
 from llava_core.errors import InputError
+from llava_core.memory import told_bytes
 from llava_core.model.llava import LlavaModel
 from llava_core.train.batches import Row
 from llava_core.train.processes import Place
@@ -30,6 +33,8 @@ SLACK = 1.06
 """Factor for fragmentation."""
 CONTEXT_BYTES = 0.8e9
 """CUDA's own."""
+WORK_BYTES = 0.15e9
+"""What torch loads and buffers on a CPU once it trains."""
 HEAD_BYTES = 14
 """Per supervised token and word: logits in two types, their softmax, their gradient."""
 
@@ -46,6 +51,7 @@ class MemoryPlan:
     activations: float
     head: float
     context: float
+    """CUDA's own; on a CPU, what the process holds besides: libraries, data, patch features."""
 
     @property
     def total(self) -> float:
@@ -55,13 +61,13 @@ class MemoryPlan:
 
     def told(self) -> str:
         """Return the plan as one line."""
-        names = ("frozen", "learning", "copies", "activations", "head")
-        parts = ", ".join(f"{name} {_size(getattr(self, name))}" for name in names)
-        return f"needs {_size(self.total)} per device ({parts})"
+        names = ("frozen", "learning", "copies", "activations", "head", "context")
+        parts = ", ".join(f"{name} {told_bytes(getattr(self, name))}" for name in names)
+        return f"needs {told_bytes(self.total)} per device ({parts})"
 
 
 def plan_memory(
-    model: LlavaModel, run: RunConfig, *, tokens: int, supervised: int, world: int, on_gpu: bool
+    model: LlavaModel, run: RunConfig, *, tokens: int, supervised: int, world: int, context: float
 ) -> MemoryPlan:
     """Return what a training of ``model`` needs; which weights learn must be decided already.
 
@@ -74,7 +80,8 @@ def plan_memory(
         Tokens of one piece, and how many of them carry loss.
     world : int
         Processes, one device each.
-    on_gpu : bool
+    context : float
+        Bytes that are there besides, see `MemoryPlan`.
     """
     n_frozen, n_learning = _count(model, learning=False), _count(model, learning=True)
     n_tower = sum(p.numel() for p in model.vision_tower.parameters())
@@ -98,12 +105,18 @@ def plan_memory(
         copies=copies,
         activations=per_token * tokens * width / 2,
         head=HEAD_BYTES * model.llm.config.vocab_size * supervised,
-        context=CONTEXT_BYTES if on_gpu else 0.0,
+        context=context,
     )
 
 
 def check_memory(
-    model: LlavaModel, sample: Sequence[Row], config: StageConfig, run: RunConfig, here: Place
+    model: LlavaModel,
+    sample: Sequence[Row],
+    config: StageConfig,
+    run: RunConfig,
+    here: Place,
+    *,
+    image_bytes: float = 0.0,
 ) -> str:
     """Return the plan of a training as a line, or refuse one that will not fit.
 
@@ -115,6 +128,8 @@ def check_memory(
     config : StageConfig
     run : RunConfig
     here : Place
+    image_bytes : float
+        Of the patch features that are kept in main memory.
 
     Raises
     ------
@@ -127,14 +142,15 @@ def check_memory(
     tokens = min(tokens, run.tokens_per_piece or tokens)
     supervised_frac = sum(row.n_supervised for row in sample) / sum(lengths)
     on_gpu = here.device.type == "cuda"
+    context = CONTEXT_BYTES if on_gpu else memory.held_bytes() + image_bytes + WORK_BYTES
 
     def plan(run: RunConfig, tokens: int = tokens, world: int = here.world) -> MemoryPlan:
         supervised = round(tokens * supervised_frac)
-        return plan_memory(model, run, tokens=tokens, supervised=supervised, world=world, on_gpu=on_gpu)
+        return plan_memory(model, run, tokens=tokens, supervised=supervised, world=world, context=context)
 
     wanted, free = plan(run), free_bytes(here.device)
     if wanted.total <= free:
-        return f"{wanted.told()}, {_size(free)} are free"
+        return f"{wanted.told()}, {told_bytes(free)} are free"
     sharded = replace(run, precision="bf16", strategy="fsdp")
     again = replace(sharded, gradient_checkpointing=True)
     frugal = "bf16, fsdp and gradient checkpointing"
@@ -147,21 +163,15 @@ def check_memory(
     ways += [
         (f"{frugal} over {n} devices", plan(again, tokens // 4, n)) for n in (2, 4, 8, 16) if n > here.world
     ]
-    help_ = next((f"use {way} ({_size(p.total)}), or " for way, p in ways if p.total <= free), "use ")
-    raise InputError(f"{wanted.told()}, {_size(free)} are free: {help_}LoRA", field="memory")
+    help_ = next((f"use {way} ({told_bytes(p.total)}), or " for way, p in ways if p.total <= free), "use ")
+    raise InputError(f"{wanted.told()}, {told_bytes(free)} are free: {help_}LoRA", field="memory")
 
 
 def free_bytes(device: torch.device) -> float:
-    """Return what is free on a device now."""
+    """Return what this process may hold on a device."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    import psutil
-
-    return float(psutil.virtual_memory().available)
-
-
-def _size(n_bytes: float) -> str:
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
+    return memory.free_bytes()
 
 
 def _count(module: nn.Module, *, learning: bool) -> int:

@@ -8,7 +8,7 @@ call with the same inputs returns it at once.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, replace
 from itertools import islice
@@ -37,7 +37,7 @@ from llava_core.train.stage import Items, StageConfig, images_of, usable
 from llava_core.train.state import load_state, n_others, remove_states, save_state, states_folder
 from llava_core.train.step import Work, gradients_of, prepare
 from llava_core.train.tracking import open_trackers
-from llava_core.train.vision import BATCH_SIZE, Vision, open_vision
+from llava_core.train.vision import BATCH_SIZE, Vision, kept_bytes, open_vision
 
 RECIPE_VERSION = 2
 """Raised when the code changes what a stage computes, so that older checkpoints are not reused."""
@@ -207,8 +207,10 @@ def _train(
             compile_decoder(model.llm, checkpointing=run.gradient_checkpointing)
         stack.enter_context(packed(model.llm) if config.packing else nullcontext())
         sample = sample_rows(config, bundle, examples, seed=seed)
-        tell(check_memory(model, sample, config, run, here))
-        vision = _open_vision(config, bundle, examples, out=out, run=run, here=here, seed=seed, tell=tell)
+        images = list(dict.fromkeys(image for item in examples for image in images_of(item)))
+        kept = kept_bytes(bundle, len(images), keeping=run.vision)
+        tell(check_memory(model, sample, config, run, here, image_bytes=kept))
+        vision = _open_vision(config, bundle, images, out=out, run=run, here=here, seed=seed, tell=tell)
         over = spread(model, here, strategy=run.strategy, precision=run.precision)
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = make_optimizer(parameters, config.optim, projector=model.projector.parameters())
@@ -258,7 +260,7 @@ def _train(
 def _open_vision(
     config: StageConfig,
     bundle: LlavaBundle,
-    examples: Items,
+    images: Sequence[Path],
     *,
     out: Path,
     run: RunConfig,
@@ -269,7 +271,6 @@ def _open_vision(
     """Return the source of patch features; a fresh projector is scaled to a sample of them."""
     model = bundle.model
     model.vision_tower.to(here.device, torch.bfloat16 if run.precision == "bf16" else None)
-    images = list(dict.fromkeys(image for item in examples for image in images_of(item)))
     folder = run.vision_folder or out.with_name("vision_features")
     tenth = max(1, len(images) // 10)
 

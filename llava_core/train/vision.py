@@ -11,6 +11,7 @@ the work. The folder's name is a hash of tower, preprocessing and images.
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -151,6 +152,12 @@ def open_vision(
             progress(min(start + IMAGES_PER_PART, len(images)), len(images))
     here.wait()
     return OnDisk(bundle, place, {image: row for row, image in enumerate(images)})
+
+
+def kept_bytes(bundle: LlavaBundle, n_images: int, *, keeping: Keeping) -> int:
+    """Return the main memory that the features of so many images will take, kept in this way."""
+    none = _none(bundle)
+    return n_images * math.prod(none.shape[1:]) * none.element_size() if keeping == "memory" else 0
 
 
 def keep_in_memory(

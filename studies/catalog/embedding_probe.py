@@ -10,9 +10,10 @@ from pathlib import Path
 from time import perf_counter
 
 from studies.catalog import STUDIES, audit, provenance
+from studies.catalog.memory import probing_need, with_room
 from studies.catalog.outputs import REPORT_FILE, write_summary
 from studies.catalog.probing import geometry
-from studies.catalog.probing.answers import erase_from_answers
+from studies.catalog.probing.answers import asks_llava, erase_from_answers
 from studies.catalog.probing.bring import bring_material
 from studies.catalog.probing.checks import leaks
 from studies.catalog.probing.erasing import erase_concepts
@@ -50,6 +51,9 @@ def run(spec: ProbingSpec, run_dir: RunDir, progress: Progress, command: str) ->
             progress.note("the run is finished; nothing is redone")
             return run_dir.path / REPORT_FILE
         run_dir.reopen()
+        asked = material.checkpoints if asks_llava(material) else None
+        need = probing_need(material, asked, on_gpu=asked is not None and used_gpu(spec, run_dir))
+        spec = with_room(spec, need, peak, progress)
         bases = {
             of_all: lay_ground(material, of_all=of_all, split=spec.split, seed=spec.seed, limit=spec.limit)
             for of_all in sorted({target.of_all for target in material.targets})
@@ -94,7 +98,7 @@ def run(spec: ProbingSpec, run_dir: RunDir, progress: Progress, command: str) ->
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": perf_counter() - begun,
                 "step_seconds": run_dir.seconds_by_kind(),
-                "peak_rss_bytes": peak.rss_bytes,
+                **peak.told(),
                 "git_commit": provenance.git_commit(),
             },
         )

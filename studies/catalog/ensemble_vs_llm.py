@@ -23,6 +23,7 @@ from studies.catalog.baselines import answer_variants
 from studies.catalog.figure import Figure, choose_method, fit_figure, refit_figure
 from studies.catalog.floors import noise_floor, option_order
 from studies.catalog.ground import Ground, gather_predictions, lay_ground
+from studies.catalog.memory import ensemble_need, with_room
 from studies.catalog.outputs import REPORT_FILE, write_outputs
 from studies.catalog.protocol import Protocol, choose_protocol, unused, without_families_of
 from studies.catalog.published import (
@@ -78,6 +79,8 @@ def run(spec: EnsembleSpec, run_dir: RunDir, progress: Progress, command: str) -
     # Members bring their own threads; BLAS threads under them cost ten times what they save here.
     with provenance.watch_memory() as peak, threadpool_limits(1, user_api="blas"), fitting_on(spec):
         source = _bring(spec, run_dir, progress)
+        need = ensemble_need(spec, source.protocol.used, source.store, source.llava, on_gpu=source.on_gpu)
+        spec = with_room(spec, need, peak, progress)
         ground = _ground(spec, run_dir, source, source.protocol)
         figure = fit_figure(ground, progress)
         if source.answers:
@@ -140,7 +143,7 @@ def run(spec: EnsembleSpec, run_dir: RunDir, progress: Progress, command: str) -
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": perf_counter() - begun,
                 "step_seconds": run_dir.seconds_by_kind(),
-                "peak_rss_bytes": peak.rss_bytes,
+                **peak.told(),
                 "git_commit": provenance.git_commit(),
             },
             run_path=run_dir.path,

@@ -21,10 +21,16 @@ LLAVA_ON_GPU = "LLaVA ran on a GPU"
 
 @dataclass(kw_only=True, slots=True)
 class Peak:
-    """Largest memory seen so far."""
+    """Largest memory seen so far, and what was announced."""
 
     rss_bytes: int = 0
     """Resident memory of this process and its children together; pages that they share count twice."""
+    announced_bytes: int | None = None
+    """What was told beforehand that it would be at most (`studies.catalog.memory`)."""
+
+    def told(self) -> dict[str, int | None]:
+        """Return both for the summary."""
+        return {"peak_rss_bytes": self.rss_bytes, "announced_bytes": self.announced_bytes}
 
 
 @contextmanager

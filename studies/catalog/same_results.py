@@ -22,7 +22,7 @@ ASIDE = frozenset(
         "fit_s", "predict_s", "nested_fit_s", "seconds", "cpu_seconds", "step_seconds", "started",
         "cost_fronts",
         # The machine.
-        "machine", "peak_rss_bytes",
+        "machine", "peak_rss_bytes", "announced_bytes",
         # The command, and what it ran with; differences of these are told beside the results.
         "command", "versions", "git_commit",
     }

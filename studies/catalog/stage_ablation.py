@@ -22,6 +22,7 @@ from llava_core.errors import InputError
 from studies.catalog import audit, provenance
 from studies.catalog.ablation_probes import PROBES, READINGS, probe_chance, probe_credits
 from studies.catalog.ablation_summary import build_summary
+from studies.catalog.memory import ablation_need, with_room
 from studies.catalog.outputs import REPORT_FILE, write_outputs
 from studies.catalog.probing.cells import N_SHUFFLES
 from studies.catalog.protocol import Protocol, choose_protocol
@@ -32,6 +33,7 @@ from studies.predictions import build_predictions
 from studies.progress import Progress
 from studies.rundir import Facts, RunDir
 from studies.spec.ablation import AblationSpec
+from studies.spec.base import DEFAULT_RECIPE
 from studies.variants import answer_variant, train_variant
 
 
@@ -78,6 +80,8 @@ def run(spec: AblationSpec, run_dir: RunDir, progress: Progress, command: str) -
     checks = audit.audit_parts(protocol)
     audit.enforce(checks, allow_leak=spec.allow_leak)
     with provenance.watch_memory() as peak:
+        if spec.recipe == DEFAULT_RECIPE:  # others tell what they need themselves
+            spec = with_room(spec, ablation_need((*protocol.train_llm, *protocol.used)), peak, progress)
         found: dict[str, Found] = {}
         tables = []
         for name in spec.variants:
@@ -100,7 +104,7 @@ def run(spec: AblationSpec, run_dir: RunDir, progress: Progress, command: str) -
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": perf_counter() - begun,
                 "step_seconds": run_dir.seconds_by_kind(),
-                "peak_rss_bytes": peak.rss_bytes,
+                **peak.told(),
                 "git_commit": provenance.git_commit(),
             },
         )

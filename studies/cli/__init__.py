@@ -4,20 +4,18 @@ Reads options, opens the run folder, shows progress; everything else is done by 
 `studies.pipeline`. Bad input and a full disk end with one line on stderr and exit code 2.
 """
 
-import os
+from llava_core.openmp import let_threads_sleep
+
+# Before the imports below, which load OpenMP with scikit-learn.
+let_threads_sleep()
 
 # The order of the imports is the order of the commands in the help.
-from studies.cli import study, probe, models, report, verify, data  # isort: skip
-from studies.cli.terminal import app
+from studies.cli import study, probe, models, report, verify, data  # noqa: E402  # isort: skip
+from studies.cli.terminal import app  # noqa: E402
 
 __all__ = ["app", "data", "main", "models", "probe", "report", "study", "verify"]
 
 
 def main() -> None:
     """Entry point of the `studies` command."""
-    # Threads that spin while they wait starve each other on busy cores: LightGBM took 86 s in place of 0.2 s.
-    # A short spin (microseconds) keeps two threads of a small training step together: 0.070 s, else 0.096 s.
-    # OpenMP reads both when a library first loads it, which is after these lines.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     app()

@@ -108,7 +108,7 @@ def provenance(summary: Mapping[str, Any]) -> View | None:
     told = summary.get("provenance")
     if not told:
         return None
-    plain = ("command", "seed", "started", "seconds", "peak_rss_bytes", "git_commit")
+    plain = ("command", "seed", "started", "seconds", "peak_rss_bytes", "announced_bytes", "git_commit")
     known = (*plain, "step_seconds", "versions", "machine")
     steps = told.get("step_seconds") or {}
     return {

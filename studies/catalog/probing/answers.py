@@ -20,6 +20,12 @@ from studies.rundir import RunDir
 from studies.spec.probing import ProbingSpec
 
 
+def asks_llava(material: Material) -> bool:
+    """Whether LLaVA, questions and a concept to erase are at hand."""
+    is_concept = (isinstance(target.task, ClassTask) for target in material.targets)
+    return material.checkpoints is not None and bool(material.examples) and any(is_concept)
+
+
 def erase_from_answers(
     spec: ProbingSpec,
     run: RunDir,
@@ -42,7 +48,7 @@ def erase_from_answers(
     draws : mapping
         Level, resamples and seed of the intervals.
     """
-    if material.checkpoints is None or not material.examples:
+    if not asks_llava(material):
         return []
     rows = []
     for concept in probed:

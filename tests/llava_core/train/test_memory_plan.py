@@ -7,18 +7,20 @@ from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaFo
 
 from llava_core.data.conversation import IGNORE_INDEX, Encoded
 from llava_core.errors import InputError
+from llava_core.memory import told_bytes
 from llava_core.model.llava import LlavaModel
 from llava_core.model.projector import build_projector
 from llava_core.recipes import find_recipe, mini_cpu
 from llava_core.train import memory_plan
 from llava_core.train.batches import Row
-from llava_core.train.memory_plan import check_memory, plan_memory
+from llava_core.train.memory_plan import CONTEXT_BYTES, WORK_BYTES, check_memory, plan_memory
 from llava_core.train.order import sample_rows
 from llava_core.train.processes import Place
 from llava_core.train.run_config import RunConfig
+from llava_core.train.vision import keep_in_memory, kept_bytes
 
 BF16 = RunConfig(precision="bf16", strategy="fsdp")
-ON_GPU = {"tokens": 4096, "supervised": 1000, "world": 1, "on_gpu": True}
+ON_GPU = {"tokens": 4096, "supervised": 1000, "world": 1, "context": CONTEXT_BYTES}
 
 
 def full_size(width=4096, inner=11008, n_layers=32, n_heads=32):
@@ -98,7 +100,7 @@ def test_activations_are_what_torch_keeps(learns, checkpointing):
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         model.llm.model(inputs_embeds=inputs, use_cache=False)
     run = RunConfig(precision="bf16", gradient_checkpointing=checkpointing)
-    plan = plan_memory(model, run, tokens=n_tokens, supervised=0, world=1, on_gpu=False)
+    plan = plan_memory(model, run, tokens=n_tokens, supervised=0, world=1, context=0.0)
     measured = sum(saved.values())
     if checkpointing:  # the layer that is computed again comes on top, in the backward pass
         one = (24 * 128 + 8 * 344) if learns else (16 * 128 + 6 * 344)
@@ -112,13 +114,28 @@ def test_a_plan_that_does_not_fit_says_what_would(bundle, drawn, monkeypatch):
     rows = sample_rows(config, bundle, drawn, seed=0)
     here = Place(rank=0, world=1, device=torch.device("cpu"))
     assert "GB are free" in check_memory(bundle.model, rows, config, RunConfig(), here)
-    whole = plan_memory(bundle.model, RunConfig(), tokens=0, supervised=0, world=1, on_gpu=False).total
-    monkeypatch.setattr(memory_plan, "free_bytes", lambda device: whole * 3)
+    whole = plan_memory(bundle.model, RunConfig(), tokens=0, supervised=0, world=1, context=0.0).total
+    monkeypatch.setattr(memory_plan.memory, "held_bytes", lambda: 0.0)
+    monkeypatch.setattr(memory_plan, "free_bytes", lambda device: WORK_BYTES + whole * 3)
     with pytest.raises(InputError, match=r"needs .* MB are free: use .*, or LoRA"):
         check_memory(bundle.model, rows, config, RunConfig(), here)
     monkeypatch.setattr(memory_plan, "free_bytes", lambda device: 1.0)
     with pytest.raises(InputError, match=r"needs .* MB are free: use LoRA"):
         check_memory(bundle.model, rows, config, RunConfig(), here)
+
+
+def test_on_a_cpu_it_counts_what_the_process_holds_and_the_features_it_keeps(bundle, drawn, monkeypatch):
+    monkeypatch.setattr(memory_plan.memory, "held_bytes", lambda: 3e9)
+    monkeypatch.setattr(memory_plan, "free_bytes", lambda device: 9e9)
+    config = mini_cpu().align
+    rows = sample_rows(config, bundle, drawn, seed=0)
+    here = Place(rank=0, world=1, device=torch.device("cpu"))
+    kept = kept_bytes(bundle, 1000, keeping="memory")
+    (feature,) = keep_in_memory(bundle, [drawn[0].image]).values()
+    assert kept == 1000 * feature.nbytes
+    assert kept_bytes(bundle, 1000, keeping="disk") == 0
+    told = check_memory(bundle.model, rows, config, RunConfig(), here, image_bytes=2e9)
+    assert f"context {told_bytes(5e9 + WORK_BYTES)}), 9.0 GB are free" in told
 
 
 def test_the_example_of_the_docs_is_what_is_said(monkeypatch):

@@ -138,6 +138,7 @@ def build_ablation_summary(seeds: tuple[int, ...] = (0, 1, 2)) -> dict[str, Any]
             "seconds": 1513.4,
             "step_seconds": {"train": 1320.5, "answer": 190.2},
             "peak_rss_bytes": 1_534_000_000,
+            "announced_bytes": 1_900_000_000,
             "git_commit": "0123456789abcdef",
         },
     }

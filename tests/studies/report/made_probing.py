@@ -256,6 +256,7 @@ def build_probing_summary(*, n_targets: int = 2, n_stages: int = 8, seed: int = 
             "seconds": 913.4,
             "step_seconds": {"checkpoint": 320.5, "probe": 490.2},
             "peak_rss_bytes": 1_534_000_000,
+            "announced_bytes": 1_900_000_000,
             "git_commit": "0123456789abcdef",
         },
     }  # fmt: skip

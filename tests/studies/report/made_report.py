@@ -418,6 +418,7 @@ def build_summary():
             "seconds": 513.4,
             "step_seconds": {"checkpoint": 320.5, "tune": 190.2, "check": 0.4},
             "peak_rss_bytes": 1_534_000_000,
+            "announced_bytes": 1_900_000_000,
             "git_commit": "0123456789abcdef",
         },
     }
