@@ -151,15 +151,15 @@ def open_study(search: Search) -> Any:
 
 def open_storage(storage: Path | str) -> Any:
     """Open a journal file, or the database of a URL."""
-    from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
-
     if isinstance(storage, str):
+        from optuna.storages import RDBStorage
         from sqlalchemy.pool import NullPool
 
         # A worker that is idle, or done, holds no connection.
         return RDBStorage(storage, engine_kwargs={"poolclass": NullPool})
-    return JournalStorage(JournalFileBackend(str(storage)))
+    from ensembles.journal import open_journal
+
+    return open_journal(storage)
 
 
 def sampler_of(search: Search, number: int) -> Any:

@@ -20,9 +20,11 @@ def check_replaceable(path: Path, *, marks: Sequence[str]) -> None:
     Raises
     ------
     InputError
-        If a file, or a folder of others, stands there, or the folder above it cannot be made.
+        If a file, a folder of others or a mount stands there, or the folder above it cannot be made.
     """
     path = Path(path)
+    if path.is_mount():
+        raise InputError("got a mount point, which nothing can replace; name a folder in it", path=path)
     if path.is_dir():
         if any(path.iterdir()) and not any((path / mark).is_file() for mark in marks):
             raise InputError("got a folder that is not ours to replace; name another --out", path=path)

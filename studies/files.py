@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from llava_core.drafts import save_array, whole_file
+
 
 def write_text(path: Path, text: str) -> Path:
     """Write a text file."""
@@ -25,6 +27,11 @@ def write_json(path: Path, content: object) -> Path:
 def write_parquet(path: Path, frame: pd.DataFrame) -> Path:
     """Write a table as parquet, without its index."""
     return _write(path, lambda draft: frame.to_parquet(draft, index=False))
+
+
+def write_array(path: Path, array: NDArray[Any]) -> Path:
+    """Write an array as ``.npy``."""
+    return _write(path, lambda draft: save_array(draft, array))
 
 
 def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Path:
@@ -53,11 +60,6 @@ def remove(path: Path) -> None:
 
 def _write(path: Path, write: Callable[[Path], object]) -> Path:
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.writing")
-    try:
+    with whole_file(path) as draft:
         write(draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
     return path

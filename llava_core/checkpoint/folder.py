@@ -18,7 +18,6 @@ The folder is written beside its place and renamed, so a torn one is never taken
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
@@ -43,6 +42,7 @@ from llava_core.data.conversation import IMAGE_TOKEN
 from llava_core.data.json_file import read_json, read_json_object
 from llava_core.data.prompts import ALLOWED, PROMPTS
 from llava_core.data.template import Template
+from llava_core.drafts import whole_folder
 from llava_core.errors import InputError, shown
 from llava_core.folders import check_replaceable, file_inside
 from llava_core.model.llava import hf_names
@@ -89,10 +89,7 @@ def save_checkpoint(
     """
     path = Path(path)
     check_replaceable(path, marks=MARKS)
-    draft = path.with_name(f".{path.name}.writing")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    try:
+    with whole_folder(path) as draft:
         is_stock = fits_stock(bundle.model)
         if is_stock:
             _save_stock(bundle, draft, dtype)
@@ -117,11 +114,6 @@ def save_checkpoint(
         _write_json(draft / "training.json", dict(bundle.meta))
         files = {name: describe_file(draft / name) for name in _names(draft)}
         _write_json(draft / "manifest.json", {"schema_version": SCHEMA_VERSION, "files": files})
-        if path.exists():
-            shutil.rmtree(path)
-        draft.replace(path)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return path
 
 

@@ -6,8 +6,6 @@ its name only when it is whole, and the same inputs give the same bytes. Left ou
 """
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +20,7 @@ from llava_core.concepts.finders import finder_version
 from llava_core.concepts.index import Duplicates, PhraseIndex, Ties
 from llava_core.concepts.scan import Scan, ScanConfig, all_chunks, remove_parts, scan_captions
 from llava_core.concepts.walk import Pool, WalkConfig, walk
+from llava_core.drafts import whole_folder
 from llava_core.errors import InputError
 from llava_core.folders import check_replaceable
 
@@ -124,8 +123,7 @@ def filter_captions(
         )
     pool = walk(index, config.walk, progress=steps("walk"))
     summary = _summary(paths, config, scan, index, pool)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
+    with whole_folder(out) as partial:
         _write_pairs(partial, paths, config, index, pool, steps("write pairs"))
         _write_concepts(partial / CONCEPTS_FILE, index, pool)
         draw_coverage(
@@ -137,13 +135,6 @@ def filter_captions(
             cap=config.walk.max_per_phrase,
         )
         (partial / SUMMARY_FILE).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-        if out.exists():
-            shutil.rmtree(out)
-        partial.chmod(0o755)  # a temporary folder is closed to others
-        partial.replace(out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     remove_parts(parts)
     return summary
 

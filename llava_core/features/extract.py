@@ -20,12 +20,14 @@ from torch import nn
 from llava_core.checkpoint import LlavaBundle, checkpoint_hash, load_checkpoint
 from llava_core.checkpoint.load import folder_hash, says_what_it_saw
 from llava_core.checkpoint.sources import find_folder
+from llava_core.claims import check_writable
 from llava_core.data.example import Example
 from llava_core.errors import InputError
 from llava_core.features.chunk import LEVELS, N_PASSES, NEED_CLIP, Tick, make_chunk
 from llava_core.features.images import align_projector, feature_bytes
 from llava_core.features.parts import Parts
 from llava_core.features.store import MANIFEST_FILE, Block, FeatureStore, write_store
+from llava_core.folders import check_replaceable
 
 VERSION = 1
 """To be raised with any change of the numbers, so that chunks of two versions are never joined."""
@@ -96,6 +98,8 @@ def extract_features(
     """
     if not examples:
         raise ValueError("got no examples")
+    check_replaceable(out, marks=(MANIFEST_FILE,))
+    check_writable(out.parent, place=out)
     made_by = {
         "data_fingerprint": data_fingerprint,
         "checkpoints": {stage: checkpoint_hash(path) for stage, path in checkpoints.items()},

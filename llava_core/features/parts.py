@@ -6,7 +6,6 @@ folder. Processes share the chunks out by their numbers; a killed one finds what
 all chunks there joins them.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llava_core.drafts import whole_file
 from llava_core.errors import InputError
 
 
@@ -47,12 +47,10 @@ class Parts:
         """Write a chunk: its rows of each block, and numbers to be added up over all chunks."""
         from safetensors.numpy import save_file
 
-        self.folder.mkdir(parents=True, exist_ok=True)
-        draft = self.folder / f".{self._file(number).name}.{os.getpid()}"
         told = {name: str(count) for name, count in counts.items()}
         contiguous = {name: np.ascontiguousarray(array) for name, array in blocks.items()}
-        save_file(contiguous, draft, metadata=told)
-        draft.replace(self._file(number))
+        with whole_file(self._file(number), shared=True) as draft:
+            save_file(contiguous, draft, metadata=told)
 
     def block(self, name: str) -> NDArray[Any]:
         """Return the rows of a block of all chunks, in the data's order."""

@@ -8,8 +8,6 @@ without it is half written and is refused, as is one whose files differ from it.
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 
 from llava_core.data.json_file import read_json_object
 from llava_core.data.parquet_file import reading_parquet
+from llava_core.drafts import save_array, whole_folder
 from llava_core.errors import InputError, shown
 from llava_core.folders import check_replaceable, file_inside
 
@@ -78,13 +77,11 @@ def write_store(
             raise ValueError(
                 f"got {len(block.array)} rows in block {name}, expected {n_rows[block.level]} ({block.level})"
             )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
+    with whole_folder(path) as partial:
         (partial / BLOCKS_FOLDER).mkdir()
         rows[list(COLUMNS)].to_parquet(partial / ROWS_FILE)
         for name, block in blocks.items():
-            np.save(partial / BLOCKS_FOLDER / f"{name}.npy", block.array, allow_pickle=False)
+            save_array(partial / BLOCKS_FOLDER / f"{name}.npy", block.array)
         files = {
             file.relative_to(partial).as_posix(): _sha256(file)
             for file in sorted(partial.rglob("*"))
@@ -102,12 +99,6 @@ def write_store(
             "files": files,
         }
         (partial / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        if path.exists():
-            shutil.rmtree(path)
-        partial.replace(path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return path
 
 

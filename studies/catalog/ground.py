@@ -23,6 +23,7 @@ from studies.catalog.protocol import Protocol
 from studies.catalog.saved import ENCODER, MODEL_FILE, MODELS
 from studies.design import DesignEncoder, OptionTable, option_table
 from studies.design.encoder import available_blocks
+from studies.files import write_array
 from studies.predictions import build_predictions, read_predictions, write_predictions
 from studies.rundir import Facts, RunDir, digest
 from studies.spec.ensemble import EnsembleSpec
@@ -221,9 +222,8 @@ def _encode(
         fitted = encoder.fit_transform(fitted_frame, ground.fitted.y, groups=ground.fitted.groups)
         scored = encoder.transform(scored_frame)
         seconds = perf_counter() - begun
-        path.mkdir(parents=True, exist_ok=True)
-        np.save(path / "fitted.npy", fitted, allow_pickle=False)
-        np.save(path / "scored.npy", scored, allow_pickle=False)
+        write_array(path / "fitted.npy", fitted)
+        write_array(path / "scored.npy", scored)
         keep(encoder)
         return {"seconds": seconds, "feature_blocks": list(encoder.feature_blocks_)}
 

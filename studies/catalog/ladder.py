@@ -23,7 +23,7 @@ from studies.catalog.folds import FoldMatrices
 from studies.catalog.ground import Encoded, Ground, save_prediction
 from studies.catalog.saved import Needs, save_method
 from studies.catalog.sharing import SEARCHES
-from studies.files import remove
+from studies.files import remove, write_array
 from studies.progress import Progress
 from studies.rundir import Facts, digest
 from studies.spec.ensemble import JOURNAL
@@ -201,8 +201,7 @@ def predict_out_of_fold(
             folds=folds().of(blocks),
             predict=oof_store(ground).predict_fold,
         )
-        file.parent.mkdir(exist_ok=True)
-        np.save(file, found.prob, allow_pickle=False)
+        write_array(file, found.prob)
         return {"seconds": found.fit_s}
 
     facts = ground.step(

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from llava_core.errors import InputError
+from llava_core.claims import claimed
+from llava_core.drafts import whole_folder
+from llava_core.folders import check_replaceable
 from studies.cli.terminal import app, one_line_errors, open_console
 from studies.progress import shown
 
@@ -23,10 +25,13 @@ def data_mini(
     Example:  studies data mini --out data/mini
     """
     with one_line_errors():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise InputError("exists and is not empty, allowed is a new or empty folder", path=out)
+        check_replaceable(out, marks=())
         from llava_core.data.mini import write_mini
 
-        with shown(open_console(stderr=True)) as progress:
-            write_mini(out, seed=seed, progress=progress.stage("draw questions and images"))
+        with (
+            claimed(out),
+            whole_folder(out) as draft,
+            shown(open_console(stderr=True)) as progress,
+        ):
+            write_mini(draft, seed=seed, progress=progress.stage("draw questions and images"))
         typer.echo(f"data: {out}")

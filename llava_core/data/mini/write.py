@@ -7,6 +7,7 @@ from pathlib import Path
 
 from llava_core.data.mini.parts import PARTS, QUOTAS, STUDY_PARTS, MiniItem, generate
 from llava_core.data.mini.skills import SKILLS
+from llava_core.drafts import naming, whole_file
 
 
 def write_mini(
@@ -52,7 +53,8 @@ def write_mini(
                 captions[pid] = item.caption
                 folder = out / "images" / part / pid
                 folder.mkdir(parents=True, exist_ok=True)
-                item.image.save(folder / "image.png", compress_level=1)
+                with naming(folder / "image.png"):
+                    item.image.save(folder / "image.png", compress_level=1)
             if progress is not None:
                 progress(len(problems), n_all)
     out.mkdir(parents=True, exist_ok=True)
@@ -61,9 +63,8 @@ def write_mini(
         ("captions.json", {"captions": captions}),
         ("problems.json", problems),
     ):
-        partial = out / f"{name}.partial"
-        partial.write_text(json.dumps(content, indent=0), encoding="utf-8")
-        partial.replace(out / name)
+        with whole_file(out / name) as draft:
+            draft.write_text(json.dumps(content, indent=0), encoding="utf-8")
 
 
 def record(item: MiniItem) -> dict[str, object]:
