@@ -1,65 +1,67 @@
-"""Optuna's journal file, of which no full disk and no killed process spoils more than the last line [edge].
+"""Optuna's journal of a study, in a file that outlives whoever wrote to it [edge].
 
-Optuna appends to whatever it finds. Behind half of a line that becomes a line that no process can read, and
-the study is lost. Here such a half is cut off under the journal's lock before anything is appended, and at
-once where it was this process that could not write all of it.
+Optuna holds others off by a link beside the journal, which a killed process leaves there: who comes next
+waits half a minute, or for ever where the journal's path is relative. It also appends to a line that was torn
+off, and then neither can be read. Here the system holds the lock, and lets go of it with the process; who
+takes it cuts a torn line off first. What the line would have said is done again.
 """
 
-import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileSymlinkLock
+_PIECE_BYTES = 4096
 
 
-def open_journal(path: Path) -> JournalStorage:
-    """Open a journal, made where there is none."""
-    return JournalStorage(_Journal(path))
+def open_journal(path: Path) -> Any:
+    """Open a journal, made if it is not there, as a storage of Optuna."""
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    lock: Any = JournalLock(path)  # Optuna does not export the base of its locks
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
 
 
-class _Journal(BaseJournalBackend):
-    """Reads as Optuna does, and appends whole lines."""
+class JournalLock:
+    """Who holds it may append to a journal: one thread of one process, whose death lets go of it.
+
+    Parameters
+    ----------
+    path : Path
+        The journal.
+    """
 
     def __init__(self, path: Path) -> None:
-        # The lock is a link to the journal. A relative one leads nowhere, and after its holder was killed
-        # Optuna would wait for ever: that nobody holds it is told by the journal's time of change.
-        self._path = path.absolute()
-        self._reader = JournalFileBackend(str(self._path))
-        self._lock = JournalFileSymlinkLock(str(self._path))
+        self._path = path
+        self._threads = Lock()
+        self._handle = -1
 
-    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
-        """Return the entries from a number on, half a line at the end left out."""
-        return self._reader.read_logs(log_number_from)
+    def acquire(self) -> bool:
+        """Wait until nobody else holds it, and cut off a line that was torn."""
+        import fcntl
 
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append entries, all of them or none."""
-        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        self._lock.acquire()
-        try:
-            end = _cut_half_line(self._path)
-            try:
-                with self._path.open("ab") as file:
-                    file.write(lines.encode())
-                    file.flush()
-                    os.fsync(file.fileno())
-            except OSError as error:
-                os.truncate(self._path, end)
-                raise OSError(error.errno, error.strerror, str(self._path)) from error
-        finally:
-            self._lock.release()
+        self._threads.acquire()
+        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        fcntl.flock(self._handle, fcntl.LOCK_EX)
+        cut_torn_line(self._handle)
+        return True
+
+    def release(self) -> None:
+        """Let the next one have it."""
+        os.close(self._handle)
+        self._threads.release()
 
 
-def _cut_half_line(path: Path) -> int:
-    """Cut off what stands behind the last line end; return the size that is left."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - 1, 0))
-        if file.read() in (b"\n", b""):
-            return size
-        file.seek(0)
-        end = file.read().rfind(b"\n") + 1
-    os.truncate(path, end)
-    return end
+def cut_torn_line(handle: int) -> None:
+    """Cut off what stands behind the last line end of a file that is open for reading and writing."""
+    size = end = os.fstat(handle).st_size
+    while end:
+        start = max(0, end - _PIECE_BYTES)
+        line_end = os.pread(handle, end - start, start).rfind(b"\n")
+        if line_end >= 0:
+            end = start + line_end + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(handle, end)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from joblib import Parallel, delayed
 
+from ensembles.journal import open_journal
 from ensembles.oof import EncodedFold
 from ensembles.oof_store import OofStore
 from ensembles.registry import Member, find_member
@@ -157,8 +158,6 @@ def open_storage(storage: Path | str) -> Any:
 
         # A worker that is idle, or done, holds no connection.
         return RDBStorage(storage, engine_kwargs={"poolclass": NullPool})
-    from ensembles.journal import open_journal
-
     return open_journal(storage)
 
 

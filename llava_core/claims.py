@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 
 from llava_core.errors import InputError
 
@@ -23,7 +24,7 @@ def claimed(out: Path) -> Iterator[None]:
         If another process holds it, or nothing can be written there.
     """
     check_writable(out.parent, place=out)
-    with locked(out.with_name(f".{out.name}.lock"), place=out):
+    with locked(out.with_name(f".{out.name}.claim"), place=out):
         yield
 
 
@@ -46,7 +47,7 @@ def locked(file: Path, *, place: Path) -> Iterator[None]:
     import fcntl
 
     while True:
-        with file.open("w") as lock:
+        with _opened(file, place) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -83,6 +84,13 @@ def check_writable(folder: Path, *, place: Path | None = None) -> None:
     except OSError as error:
         told = (error.strerror or str(error)).lower()
         raise InputError(f"nothing can be written here ({told})", path=place or folder) from None
+
+
+def _opened(file: Path, place: Path) -> IO[str]:
+    try:
+        return file.open("w")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(place)) from error
 
 
 def _is_at(file: Path, descriptor: int) -> bool:

@@ -6,7 +6,6 @@ library met it: few name the file that they were writing, and those in Rust tell
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,28 +38,6 @@ def whole_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Give the draft of a folder, which at the end of the context replaces what stands at its place.
-
-    One process at a time may write it. A link is followed.
-    """
-    path = Path(os.path.realpath(path))
-    draft, old = (path.with_name(f".{path.name}.{state}") for state in ("writing", "replaced"))
-    with naming(path, draft=draft):
-        try:
-            for left in (draft, old):  # by a process that was killed
-                shutil.rmtree(left, ignore_errors=True)
-            draft.mkdir(parents=True)
-            yield draft
-            if path.exists():
-                path.rename(old)
-            draft.rename(path)
-        finally:
-            for left in (draft, old):
-                shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

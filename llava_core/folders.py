@@ -1,9 +1,17 @@
-"""Folders that a run may replace, and those of a user that it must not [edge]."""
+"""Folders that a run may replace, and those of a user that it must not; results that appear whole [edge].
+
+What is written stands beside its place, under a name that begins with a dot, until it is whole. The names are
+fixed: what a killed process left there is cleared away by the next one that writes the same result.
+"""
 
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from llava_core.claims import locked
+from llava_core.drafts import naming, whole_file
 from llava_core.errors import InputError, shown
 
 
@@ -37,6 +45,48 @@ def check_replaceable(path: Path, *, marks: Sequence[str]) -> None:
             raise InputError(f"the folder above cannot be made ({error.strerror})", path=path) from None
 
 
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes a place once the block has ended well.
+
+    What stood there before is moved aside first, so that under the name is the old folder, nothing, or the
+    new one, but never a part of one.
+
+    Raises
+    ------
+    InputError
+        If another process writes to the same place.
+    """
+    path = Path(os.path.realpath(path))  # where a link leads
+    draft, aside = _draft(path), _aside(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with naming(path, draft=draft), locked(_lock_file(path), place=path):
+        _clear(draft, aside)
+        draft.mkdir()
+        try:
+            yield draft
+            if path.exists():
+                path.replace(aside)
+            draft.replace(path)
+        finally:
+            _clear(draft, aside)
+
+
+def clear_drafts(path: Path) -> None:
+    """Remove what a killed process left beside a place where `whole_folder` writes."""
+    path = Path(os.path.realpath(path))
+    drafts = _draft(path), _aside(path)
+    if _lock_file(path).exists() or any(draft.exists() for draft in drafts):
+        with suppress(InputError), locked(_lock_file(path), place=path):
+            _clear(*drafts)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file through a sibling, so that a reader never sees half of it."""
+    with whole_file(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
 def file_inside(folder: Path, name: object) -> Path:
     """Return the file that a list of files names in a folder.
 
@@ -58,3 +108,20 @@ def cache_folder(name: str) -> Path:
     """
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "llava_core" / name
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.writing")
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.replaced")
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
+
+
+def _clear(*folders: Path) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)

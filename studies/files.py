@@ -29,8 +29,8 @@ def write_parquet(path: Path, frame: pd.DataFrame) -> Path:
     return _write(path, lambda draft: frame.to_parquet(draft, index=False))
 
 
-def write_array(path: Path, array: NDArray[Any]) -> Path:
-    """Write an array as ``.npy``."""
+def write_npy(path: Path, array: NDArray[Any]) -> Path:
+    """Write an array, for ``numpy.load`` without pickle."""
     return _write(path, lambda draft: save_array(draft, array))
 
 

@@ -26,6 +26,7 @@ from studies.files import file_hash, remove, write_json, write_text
 SCHEMA_VERSION = 1
 SPEC_FILE = "spec.json"
 MANIFEST_FILE = "manifest.json"
+LOCK_FILE = ".lock"
 Facts = dict[str, Any]
 
 
@@ -109,7 +110,13 @@ class RunDir:
         (self.path / MANIFEST_FILE).unlink(missing_ok=True)
 
     def finish(self, facts: Mapping[str, object]) -> None:
-        """Write ``manifest.json``, last: the facts, and size and SHA-256 of every file that is kept."""
+        """Write ``manifest.json``, last: the facts, and size and SHA-256 of every file that is kept.
+
+        Drafts that killed processes left are removed before.
+        """
+        for draft in sorted(self.path.rglob(".*")):
+            if draft.name != LOCK_FILE:
+                remove(draft)
         files = {name: describe_file(self.path / name) for name in kept_files(self.path)}
         write_json(self.path / MANIFEST_FILE, {"schema_version": SCHEMA_VERSION, **facts, "files": files})
 
@@ -147,7 +154,7 @@ def open_run(
     if path.exists() and not path.is_dir():
         raise InputError("got a file, allowed is a folder for the run", path=path)
     stored = path / SPEC_FILE
-    if path.is_dir() and any(file.name != ".lock" for file in path.iterdir()):
+    if path.is_dir() and any(not file.name.startswith(".") for file in path.iterdir()):
         if not stored.exists():
             raise InputError(
                 "got a folder that is not empty and holds no run, allowed is a new or empty one", path=path
@@ -187,7 +194,7 @@ def held(path: Path) -> Iterator[None]:
         If another process works in it, or nothing can be written into it.
     """
     check_writable(path)
-    with locked(path / ".lock", place=path):
+    with locked(path / LOCK_FILE, place=path):
         yield
 
 

@@ -58,7 +58,11 @@ def serve(answer: Answer) -> Iterator[ChatServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            length = int(self.headers["Content-Length"])
+            sent = self.rfile.read(length)
+            if len(sent) < length:
+                return  # the client was killed
+            body = json.loads(sent)
             with lock:
                 told.requests.append(body)
                 told.keys.append(self.headers.get("Authorization", ""))

@@ -42,9 +42,8 @@ from llava_core.data.conversation import IMAGE_TOKEN
 from llava_core.data.json_file import read_json, read_json_object
 from llava_core.data.prompts import ALLOWED, PROMPTS
 from llava_core.data.template import Template
-from llava_core.drafts import whole_folder
 from llava_core.errors import InputError, shown
-from llava_core.folders import check_replaceable, file_inside
+from llava_core.folders import check_replaceable, file_inside, whole_folder
 from llava_core.model.llava import hf_names
 from llava_core.model.projector import projector_kind, projector_settings
 

@@ -21,8 +21,8 @@ from llava_core.cli.chat_model import (
     tell_estimate,
 )
 from llava_core.cli.terminal import Device, Dtype, Limit, Seed, bar, bench, claim, done, resumable
-from llava_core.drafts import whole_file
 from llava_core.errors import InputError
+from llava_core.folders import write_whole
 
 if TYPE_CHECKING:
     from llava_core.evaluation.llava_bench.judge import Tally
@@ -144,8 +144,8 @@ def score(
     else:
         _show(shown)
     if out is not None:
-        with whole_file(out) as draft:
-            draft.write_text(told if out.suffix == ".json" else as_markdown(shown), encoding="utf-8")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, told if out.suffix == ".json" else as_markdown(shown))
         typer.echo(f"written: {out}", err=as_json)
 
 

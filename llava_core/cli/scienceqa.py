@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from llava_core.cli.terminal import Data, Part, Seed, bench, done, no_part, read_data
-from llava_core.drafts import whole_file
 from llava_core.errors import InputError
+from llava_core.folders import write_whole
 
 
 @bench.command(
@@ -63,7 +63,7 @@ def scienceqa(
     else:
         typer.echo("\n".join(score_lines(scores, with_topics=topics)))
     if out is not None:
-        with whole_file(out) as draft:
-            draft.write_text(text + "\n")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, text + "\n")
         if not as_json:
             done(out)

@@ -5,6 +5,7 @@ after), ``summary.json``, ``coverage.svg`` and on request ``chat.json`` (stage-1
 its name only when it is whole, and the same inputs give the same bytes. Left out: downloading the images.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,11 +19,11 @@ from llava_core.concepts.coverage import draw_coverage, measure_coverage
 from llava_core.concepts.expand import expand
 from llava_core.concepts.finders import finder_version
 from llava_core.concepts.index import Duplicates, PhraseIndex, Ties
-from llava_core.concepts.scan import Scan, ScanConfig, all_chunks, remove_parts, scan_captions
+from llava_core.concepts.scan import RULES_VERSION, Scan, ScanConfig, all_chunks, remove_parts, scan_captions
 from llava_core.concepts.walk import Pool, WalkConfig, walk
-from llava_core.drafts import whole_folder
+from llava_core.data.json_file import read_json_object
 from llava_core.errors import InputError
-from llava_core.folders import check_replaceable
+from llava_core.folders import check_replaceable, clear_drafts, whole_folder
 
 SUMMARY_FILE = "summary.json"
 PAIRS_FILE = "pairs.parquet"
@@ -104,7 +105,13 @@ def filter_captions(
     elif config.records:
         columns = replace(config.scan.columns, need_image=True)
         config = replace(config, scan=replace(config.scan, columns=columns))
-    parts = out.with_name(f"{out.name}.parts")
+    parts, inputs = out.with_name(f"{out.name}.parts"), _inputs(paths, config)
+    made = _made(out, inputs)
+    if made is not None:
+        # Whoever made it may have been killed before its scratch files were removed.
+        remove_parts(parts)
+        clear_drafts(out)
+        return made
     scan = scan_captions(
         paths,
         config.scan,
@@ -122,21 +129,45 @@ def filter_captions(
             path=paths[0],
         )
     pool = walk(index, config.walk, progress=steps("walk"))
-    summary = _summary(paths, config, scan, index, pool)
-    with whole_folder(out) as partial:
-        _write_pairs(partial, paths, config, index, pool, steps("write pairs"))
-        _write_concepts(partial / CONCEPTS_FILE, index, pool)
+    summary = {"inputs": inputs, **_summary(paths, config, scan, index, pool)}
+    with whole_folder(out) as draft:
+        _write_pairs(draft, paths, config, index, pool, steps("write pairs"))
+        _write_concepts(draft / CONCEPTS_FILE, index, pool)
         draw_coverage(
             measure_coverage(index.counts, pool.counts),
-            partial / COVERAGE_FILE,
+            draft / COVERAGE_FILE,
             n_before=scan.n_captions,
             n_after=len(pool.rows),
             n_phrases=len(index.phrases),
             cap=config.walk.max_per_phrase,
         )
-        (partial / SUMMARY_FILE).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        (draft / SUMMARY_FILE).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     remove_parts(parts)
     return summary
+
+
+def _inputs(paths: Sequence[Path], config: FilterConfig) -> str:
+    """Return a hash over all that the result depends on, the captions included."""
+    told = {
+        "files": [(path.name, _file_hash(path)) for path in paths if path.is_file()],
+        "config": asdict(config),
+        "finder": finder_version(config.scan.finder),
+        "rules": RULES_VERSION,
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _made(out: Path, inputs: str) -> dict[str, Any] | None:
+    """Return the summary of a result of the same inputs, None where there is none."""
+    if not (out / SUMMARY_FILE).is_file():
+        return None
+    summary = read_json_object(out / SUMMARY_FILE)
+    return summary if summary.get("inputs") == inputs else None
 
 
 def _summary(

@@ -8,13 +8,11 @@ done; the key covers files, columns and finder, and a run that was killed search
 import hashlib
 import json
 import shutil
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +22,11 @@ from llava_core.concepts.finders import RULES, finder_version
 from llava_core.concepts.index import IndexBuilder
 from llava_core.concepts.phrases import PhraseForm
 from llava_core.errors import InputError
+from llava_core.workers import worker_pool
 
 _WAITING_PER_PROCESS = 3
 """Chunks that are read ahead, so that no process waits and the memory stays bounded."""
-_RULES_VERSION = 1
+RULES_VERSION = 1
 """Raised when the rules find other phrases, so that no older part is taken up."""
 
 
@@ -149,17 +148,6 @@ def all_chunks(
             yield chunk, (sum(sizes[:number]) + share, sum(sizes))
 
 
-def worker_pool(n_processes: int) -> ProcessPoolExecutor:
-    """Return processes that leave Ctrl-C to this one, which ends them without a traceback of each."""
-    # Spawned, not forked: the progress bar and pyarrow have threads of their own.
-    return ProcessPoolExecutor(
-        n_processes,
-        mp_context=get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    )
-
-
 def remove_parts(parts: Path) -> None:
     """Remove what was kept for resuming."""
     shutil.rmtree(parts, ignore_errors=True)
@@ -176,7 +164,7 @@ def _key(paths: Sequence[Path], config: ScanConfig, chunk_captions: int) -> str:
         ],
         "config": asdict(config),
         "finder": finder_version(config.finder),
-        "rules": _RULES_VERSION,
+        "rules": RULES_VERSION,
         "chunk": chunk_captions,
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -16,8 +16,8 @@ from typing import Any
 from llava_core.data.conversation import IMAGE_TOKEN
 from llava_core.data.example import Example
 from llava_core.data.prompts import Prompt, prompted_turns
-from llava_core.drafts import whole_file
 from llava_core.errors import InputError
+from llava_core.folders import write_whole
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,8 +57,8 @@ def write_records(examples: Sequence[Example], prompt: Prompt, out: Path, *, ima
             "needed is one with both"
         )
     lines = [json.dumps(_record(example, prompt, image_root), ensure_ascii=False) for example in kept]
-    with whole_file(out) as draft:
-        draft.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, "[\n" + ",\n".join(lines) + "\n]\n")
     return Written(n_records=len(kept), n_unlabelled=len(unlabelled), n_lost=len(lost))
 
 

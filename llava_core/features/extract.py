@@ -27,7 +27,7 @@ from llava_core.features.chunk import LEVELS, N_PASSES, NEED_CLIP, Tick, make_ch
 from llava_core.features.images import align_projector, feature_bytes
 from llava_core.features.parts import Parts
 from llava_core.features.store import MANIFEST_FILE, Block, FeatureStore, write_store
-from llava_core.folders import check_replaceable
+from llava_core.folders import check_replaceable, clear_drafts
 
 VERSION = 1
 """To be raised with any change of the numbers, so that chunks of two versions are never joined."""
@@ -111,6 +111,9 @@ def extract_features(
     }
     key = _digest({**made_by, "version": VERSION, "examples": [_told(example) for example in examples]})
     if _is_made(out, key):
+        # Whoever made it may have been killed before its scratch files were removed.
+        Parts(out=out, key=key, n_chunks=0).remove()
+        clear_drafts(out)
         return out
     bundle = load_checkpoint(checkpoints["finetune"], device=device, dtype=dtype, clip=clip, prompt=prompt)
     _check_layers("layers", layers, n_layers=bundle.model.llm.config.num_hidden_layers)

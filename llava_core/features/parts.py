@@ -89,7 +89,11 @@ class Parts:
                 yield False
                 return
             yield True
-            shutil.rmtree(self._all)
+            self.remove()
+
+    def remove(self) -> None:
+        """Remove the chunks of a store that is made."""
+        shutil.rmtree(self._all, ignore_errors=True)
 
     @property
     def _all(self) -> Path:

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from llava_core.data.json_file import read_json_object
 from llava_core.data.parquet_file import reading_parquet
-from llava_core.drafts import save_array, whole_folder
+from llava_core.drafts import save_array
 from llava_core.errors import InputError, shown
-from llava_core.folders import check_replaceable, file_inside
+from llava_core.folders import check_replaceable, file_inside, whole_folder
 
 SCHEMA_VERSION = 1
 ROWS_FILE, MANIFEST_FILE, BLOCKS_FOLDER = "rows.parquet", "manifest.json", "blocks"
@@ -77,14 +77,14 @@ def write_store(
             raise ValueError(
                 f"got {len(block.array)} rows in block {name}, expected {n_rows[block.level]} ({block.level})"
             )
-    with whole_folder(path) as partial:
-        (partial / BLOCKS_FOLDER).mkdir()
-        rows[list(COLUMNS)].to_parquet(partial / ROWS_FILE)
+    with whole_folder(path) as draft:
+        (draft / BLOCKS_FOLDER).mkdir()
+        rows[list(COLUMNS)].to_parquet(draft / ROWS_FILE)
         for name, block in blocks.items():
-            save_array(partial / BLOCKS_FOLDER / f"{name}.npy", block.array)
+            save_array(draft / BLOCKS_FOLDER / f"{name}.npy", block.array)
         files = {
-            file.relative_to(partial).as_posix(): _sha256(file)
-            for file in sorted(partial.rglob("*"))
+            file.relative_to(draft).as_posix(): _sha256(file)
+            for file in sorted(draft.rglob("*"))
             if file.is_file()
         }
         manifest = {
@@ -98,7 +98,7 @@ def write_store(
             },
             "files": files,
         }
-        (partial / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        (draft / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     return path
 
 

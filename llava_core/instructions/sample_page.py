@@ -14,9 +14,10 @@ from typing import Any
 from llava_core.data.conversation import IMAGE_TOKEN
 from llava_core.data.image_files import opened_image
 from llava_core.errors import InputError
+from llava_core.folders import write_whole
 from llava_core.instructions import told
 from llava_core.instructions.scene import Scene
-from llava_core.instructions.write import Results, Sample, SetAside, write_whole
+from llava_core.instructions.write import Results, Sample, SetAside
 
 PICTURE_PIXELS = 360
 """Longest side of a picture in the page."""

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from llava_core.backends.asking import Outcome
 from llava_core.drafts import whole_file
+from llava_core.folders import write_whole
 from llava_core.instructions.asking import Wanted
 from llava_core.instructions.kinds import KINDS, Kind
 from llava_core.instructions.prompts import Prompt
@@ -143,6 +144,7 @@ def write_records(
                 _write_line(lines, each, scene, outcome)
             elif outcome.texts:  # malformed, and the budget did not cover another try
                 _write_line(lines, each, scene, outcome)
+        (out / SUMMARY).unlink(missing_ok=True)  # an earlier run's, to which the files no longer belong
     for name in KINDS:
         if name not in prompts:  # of an earlier run with other kinds; its replies are in the cache
             (out / record_file(KINDS[name])).unlink(missing_ok=True)
@@ -152,12 +154,6 @@ def write_records(
 def write_summary(out: Path, summary: Mapping[str, Any]) -> None:
     """Write ``summary.json``, last of all: where it stands, the rest of the folder belongs to it."""
     write_whole(out / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file through a temporary sibling, so that a reader never sees half of it."""
-    with whole_file(path) as draft:
-        draft.write_text(text, encoding="utf-8")
 
 
 def record_file(kind: Kind) -> str:

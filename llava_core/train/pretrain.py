@@ -6,9 +6,7 @@ nothing yet. See `llava_core.train.contrastive` and `llava_core.train.language` 
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -38,6 +36,7 @@ from llava_core.train.contrastive import (
 from llava_core.train.language import LanguageConfig, pretrain_llm
 from llava_core.train.loop import OptimConfig, Progress, threads
 from llava_core.train.tokenizer import train_tokenizer
+from llava_core.workers import worker_pool
 
 Text = str | tuple[str, str]
 
@@ -105,7 +104,7 @@ def pretrain(
     """
     tokenizer = tiny_tokenizer(examples, texts, vocab_size=config.sizes.vocab_size)
     bundle = tiny_bundle(config.sizes, tokenizer, seed=seed)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with worker_pool(1) as pool:
         pending = pool.submit(train_tiny_llm, examples, texts, config, tokenizer, seed=seed)
         clip_state, clip_meta = train_tiny_clip(examples, config, tokenizer, seed=seed, progress=progress)
         llm_state, llm_meta = pending.result()

@@ -22,7 +22,7 @@ from llava_core.claims import claimed
 from llava_core.data.conversation import Conversation
 from llava_core.data.template import TEMPLATES
 from llava_core.errors import InputError
-from llava_core.folders import check_replaceable
+from llava_core.folders import check_replaceable, clear_drafts
 from llava_core.model.llava import hf_names
 from llava_core.model.packing import packed
 from llava_core.model.projector import initialise, projector_settings
@@ -102,6 +102,9 @@ def run_stage(
     with threads(n_threads), claimed(out) if here.is_first else nullcontext():
         inputs = here.agree(inputs_hash(config, bundle, taken, seed=seed) if here.is_first else None)
         if here.agree(here.is_first and _is_finished(out, inputs)):
+            if here.is_first:  # it may have been killed before its scratch files were removed
+                remove_states(states_folder(out, inputs))
+                clear_drafts(out)
             return out
         trace = _train(
             config,

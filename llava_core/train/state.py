@@ -25,8 +25,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from llava_core.data.json_file import check_is_file, read_json_object
-from llava_core.drafts import whole_folder
 from llava_core.errors import InputError
+from llava_core.folders import whole_folder
 from llava_core.train.loop import Trace
 from llava_core.train.processes import Place, set_whole, whole
 

@@ -23,7 +23,7 @@ from studies.catalog.protocol import Protocol
 from studies.catalog.saved import ENCODER, MODEL_FILE, MODELS
 from studies.design import DesignEncoder, OptionTable, option_table
 from studies.design.encoder import available_blocks
-from studies.files import write_array
+from studies.files import write_npy
 from studies.predictions import build_predictions, read_predictions, write_predictions
 from studies.rundir import Facts, RunDir, digest
 from studies.spec.ensemble import EnsembleSpec
@@ -222,8 +222,8 @@ def _encode(
         fitted = encoder.fit_transform(fitted_frame, ground.fitted.y, groups=ground.fitted.groups)
         scored = encoder.transform(scored_frame)
         seconds = perf_counter() - begun
-        write_array(path / "fitted.npy", fitted)
-        write_array(path / "scored.npy", scored)
+        write_npy(path / "fitted.npy", fitted)
+        write_npy(path / "scored.npy", scored)
         keep(encoder)
         return {"seconds": seconds, "feature_blocks": list(encoder.feature_blocks_)}
 

@@ -23,7 +23,7 @@ from studies.catalog.folds import FoldMatrices
 from studies.catalog.ground import Encoded, Ground, save_prediction
 from studies.catalog.saved import Needs, save_method
 from studies.catalog.sharing import SEARCHES
-from studies.files import remove, write_array
+from studies.files import remove, write_npy
 from studies.progress import Progress
 from studies.rundir import Facts, digest
 from studies.spec.ensemble import JOURNAL
@@ -192,7 +192,7 @@ def predict_out_of_fold(
     path = ground.place(OOF, name, ".npy")
 
     def do() -> Facts:
-        rows, file = ground.fitted, ground.run.path / path
+        rows = ground.fitted
         found = out_of_fold(
             MEMBERS[member].make(params, seed=ground.spec.seed, n_jobs=ground.spec.jobs),
             rows.y,
@@ -201,7 +201,7 @@ def predict_out_of_fold(
             folds=folds().of(blocks),
             predict=oof_store(ground).predict_fold,
         )
-        write_array(file, found.prob)
+        write_npy(ground.run.path / path, found.prob)
         return {"seconds": found.fit_s}
 
     facts = ground.step(

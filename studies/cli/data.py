@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llava_core.claims import claimed
-from llava_core.drafts import whole_folder
-from llava_core.folders import check_replaceable
+from llava_core.errors import InputError
 from studies.cli.terminal import app, one_line_errors, open_console
 from studies.progress import shown
 
@@ -25,13 +23,10 @@ def data_mini(
     Example:  studies data mini --out data/mini
     """
     with one_line_errors():
-        check_replaceable(out, marks=())
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise InputError("exists and is not empty, allowed is a new or empty folder", path=out)
         from llava_core.data.mini import write_mini
 
-        with (
-            claimed(out),
-            whole_folder(out) as draft,
-            shown(open_console(stderr=True)) as progress,
-        ):
-            write_mini(draft, seed=seed, progress=progress.stage("draw questions and images"))
+        with shown(open_console(stderr=True)) as progress:
+            write_mini(out, seed=seed, progress=progress.stage("draw questions and images"))
         typer.echo(f"data: {out}")

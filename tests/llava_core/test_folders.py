@@ -1,7 +1,7 @@
 import pytest
 
 from llava_core.errors import InputError
-from llava_core.folders import check_replaceable
+from llava_core.folders import check_replaceable, clear_drafts, whole_folder
 
 
 def test_nothing_an_empty_folder_and_ours_may_be_replaced(tmp_path):
@@ -27,3 +27,52 @@ def test_a_folder_of_others_and_a_file_stay(tmp_path, bundle):
     with pytest.raises(InputError, match="the folder above cannot be made"):
         check_replaceable(precious / "deep" / "er", marks=())
     assert precious.read_text() == "precious"
+
+
+def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path):
+    place = tmp_path / "deep" / "out"
+    for content in ("old", "new"):
+        with whole_folder(place) as draft:
+            (draft / content).write_text(content)
+            assert not (place / content).exists()
+        assert [file.name for file in place.iterdir()] == [content]
+    assert [path.name for path in place.parent.iterdir()] == ["out"]
+
+
+def test_a_folder_that_fails_leaves_what_was_there(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("")
+
+    def write_and_fail():
+        with whole_folder(tmp_path / "out") as draft:
+            (draft / "new").write_text("")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["out", "out/old"]
+
+
+def test_what_a_killed_process_left_is_cleared(tmp_path):
+    for name in (".out.writing", ".out.replaced"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").write_text("")
+    (tmp_path / ".out.lock").write_text("")
+    with whole_folder(tmp_path / "out") as draft:
+        assert list(draft.iterdir()) == []
+    (tmp_path / ".out.replaced").mkdir()
+    clear_drafts(tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_second_process_is_refused_and_clears_nothing(tmp_path):
+    with whole_folder(tmp_path / "out") as draft:
+        (draft / "file").write_text("")
+        clear_drafts(tmp_path / "out")
+        with (
+            pytest.raises(InputError, match="out: another process writes this"),
+            whole_folder(tmp_path / "out"),
+        ):
+            pass
+        assert (draft / "file").exists()
+    assert (tmp_path / "out" / "file").exists()

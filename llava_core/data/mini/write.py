@@ -7,7 +7,9 @@ from pathlib import Path
 
 from llava_core.data.mini.parts import PARTS, QUOTAS, STUDY_PARTS, MiniItem, generate
 from llava_core.data.mini.skills import SKILLS
-from llava_core.drafts import naming, whole_file
+from llava_core.folders import check_replaceable, whole_folder
+
+PROBLEMS_FILE = "problems.json"
 
 
 def write_mini(
@@ -19,12 +21,12 @@ def write_mini(
 ) -> None:
     """Write parts of the bundled data: ``problems.json``, ``pid_splits.json``, ``captions.json``, images.
 
-    ``problems.json`` is written last: a folder that has it is whole.
+    The folder appears under its name only when it is whole.
 
     Parameters
     ----------
     out : Path
-        Folder; made if it is not there.
+        Folder; an earlier one of such data is replaced.
     seed : int
     parts : sequence of str
         Of `PARTS`.
@@ -35,36 +37,36 @@ def write_mini(
     ------
     ValueError
         If a part is unknown.
+    InputError
+        If something else stands at ``out``, or another process writes there.
     """
     unknown = [part for part in parts if part not in QUOTAS]
     if unknown:
         raise ValueError(f"got part {unknown[0]!r}, allowed are {', '.join(PARTS)}")
+    check_replaceable(out, marks=(PROBLEMS_FILE,))
     n_all = sum(quota.n for part in parts for quota in QUOTAS[part])
     problems: dict[str, dict[str, object]] = {}
     captions: dict[str, str] = {}
     splits: dict[str, list[str]] = {part: [] for part in parts}
-    (out / "problems.json").unlink(missing_ok=True)
-    for part in parts:
-        for k, item in enumerate(generate(part, seed=seed)):
-            pid = f"{part}_{k:05d}"
-            problems[pid] = record(item)
-            splits[part].append(pid)
-            if item.image is not None and item.caption is not None:
-                captions[pid] = item.caption
-                folder = out / "images" / part / pid
-                folder.mkdir(parents=True, exist_ok=True)
-                with naming(folder / "image.png"):
+    with whole_folder(out) as draft:
+        for part in parts:
+            for k, item in enumerate(generate(part, seed=seed)):
+                pid = f"{part}_{k:05d}"
+                problems[pid] = record(item)
+                splits[part].append(pid)
+                if item.image is not None and item.caption is not None:
+                    captions[pid] = item.caption
+                    folder = draft / "images" / part / pid
+                    folder.mkdir(parents=True, exist_ok=True)
                     item.image.save(folder / "image.png", compress_level=1)
-            if progress is not None:
-                progress(len(problems), n_all)
-    out.mkdir(parents=True, exist_ok=True)
-    for name, content in (
-        ("pid_splits.json", splits),
-        ("captions.json", {"captions": captions}),
-        ("problems.json", problems),
-    ):
-        with whole_file(out / name) as draft:
-            draft.write_text(json.dumps(content, indent=0), encoding="utf-8")
+                if progress is not None:
+                    progress(len(problems), n_all)
+        for name, content in (
+            ("pid_splits.json", splits),
+            ("captions.json", {"captions": captions}),
+            (PROBLEMS_FILE, problems),
+        ):
+            (draft / name).write_text(json.dumps(content, indent=0), encoding="utf-8")
 
 
 def record(item: MiniItem) -> dict[str, object]:

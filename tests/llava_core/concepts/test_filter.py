@@ -1,6 +1,5 @@
 import json
 import shutil
-import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -156,11 +155,6 @@ def test_parts_of_other_inputs_are_not_taken_up(tsv: Path, tmp_path: Path) -> No
     assert resumed(ScanConfig()) == 0
 
 
-def test_ctrl_c_is_left_to_the_process_that_the_user_started() -> None:
-    with scan.worker_pool(1) as pool:
-        assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
-
-
 def test_records_are_those_of_stage_1(tsv: Path, tmp_path: Path) -> None:
     llava_filter(
         "--captions", tsv, "--out", tmp_path / "out", "--min-count", 2, "--records",
@@ -226,8 +220,23 @@ def test_folders_of_others_are_not_replaced(tsv: Path, tmp_path: Path) -> None:
     shutil.rmtree(out)
     filter_captions([tsv], out, TELLING, n_processes=1)
     (out / "stale.txt").write_text("old")
-    filter_captions([tsv], out, TELLING, n_processes=1)
+    filter_captions([tsv], out, replace(TELLING, min_count=3), n_processes=1)
     assert not (out / "stale.txt").exists()
+
+
+def test_a_finished_filter_is_not_done_again(
+    tsv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, parts = tmp_path / "out", tmp_path / "out.parts"
+    told = filter_captions([tsv], out, TELLING, n_processes=1)
+    parts.mkdir()  # as if it had been killed just before its end
+    (tmp_path / ".out.writing").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr("llava_core.concepts.filter.scan_captions", None)
+        assert filter_captions([tsv], out, TELLING, n_processes=1) == json.loads(json.dumps(told))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["captions.tsv", "out"]
+    tsv.write_text(tsv.read_text() + "a cat\thttp://cat\n")
+    assert filter_captions([tsv], out, TELLING, n_processes=1)["n_captions"] == told["n_captions"] + 1
 
 
 def test_a_folder_of_another_command_stays_with_its_paid_replies(tsv: Path, tmp_path: Path) -> None:
