@@ -52,7 +52,7 @@ def locked(file: Path, *, place: Path) -> Iterator[None]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InputError(
-                    "another process writes here; wait for it or choose another --out", path=place
+                    "another process writes this; wait for it, or name another --out", path=place
                 ) from None
             if not _is_at(file, lock.fileno()):
                 continue  # its holder ended, and removed it, between our opening and locking it
