@@ -54,7 +54,7 @@ def locked(file: Path, *, place: Path) -> Iterator[None]:
                 raise InputError(
                     "another process writes this; wait for it, or name another --out", path=place
                 ) from None
-            if not _is_at(file, lock.fileno()):
+            if not is_at(file, lock.fileno()):
                 continue  # its holder ended, and removed it, between our opening and locking it
             try:
                 yield
@@ -93,7 +93,7 @@ def _opened(file: Path, place: Path) -> IO[str]:
         raise OSError(error.errno, error.strerror, str(place)) from error
 
 
-def _is_at(file: Path, descriptor: int) -> bool:
+def is_at(file: Path, descriptor: int) -> bool:
     """Whether an open file is the one that stands at a path."""
     try:
         return os.path.samestat(file.stat(), os.fstat(descriptor))

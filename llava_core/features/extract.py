@@ -135,13 +135,16 @@ def extract_features(
                 bundle, chunks[number], align=align, layers=layers, clip_layers=clip_layers, tick=tick
             )
             parts.write(number, *made)
-    if parts.n_there < len(chunks):
-        return None if not _is_made(out, key) else out
-    with parts.joining() as is_ours:
-        if is_ours:
+    with parts.joining() as is_whole:
+        if is_whole:
             _join(
                 parts, examples, bundle, made_by, known=says_what_it_saw(checkpoints["finetune"]), align=align
             )
+    if is_whole:
+        return out
+    if not _is_made(out, key):
+        return None
+    parts.remove()  # chunks that this process did as well as another, which has joined them
     return out
 
 
