@@ -193,8 +193,10 @@ def tell(study: Any, trial: Any, found: Judged) -> None:
     """Write what became of a trial."""
     from optuna.trial import TrialState
 
+    told = study._storage.get_trial(trial._trial_id).intermediate_values  # before it was killed
     for step, value in enumerate(found.running):
-        trial.report(value, step)
+        if step not in told:
+            trial.report(value, step)
     trial.set_user_attr("fit_s", found.fit_s)
     if found.error is not None:
         trial.set_user_attr("error", found.error)
@@ -230,10 +232,19 @@ def _propose(study: Any, search: Search, numbers: Sequence[int]) -> list[tuple[A
         elif known[number].state == TrialState.RUNNING:
             # Proposed by a process that was killed: it keeps its number and the parameters it had drawn.
             trial = Trial(study, known[number]._trial_id)
+            _draw_again(trial, known[number])
         else:
             continue
         proposed.append((trial, search.kind.suggest(trial)))
     return proposed
+
+
+def _draw_again(trial: Any, known: Any) -> None:
+    """Bring the sampler to where it was when a trial had drawn some of its parameters, but not all."""
+    fixed = known.system_attrs.get("fixed_params", {})
+    for name, drawn_from in known.distributions.items():
+        if name not in fixed and not drawn_from.single() and name not in trial.relative_params:
+            trial.study.sampler.sample_independent(trial.study, known, name, drawn_from)
 
 
 class _Names:

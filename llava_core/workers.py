@@ -1,27 +1,61 @@
-"""Processes that work for another one, and do not outlive it [edge]."""
+"""Processes that work for another one, and do not outlive it [edge].
+
+A process that is killed cannot end those that it started. They would wait for work for ever, or go on writing
+beside the run that takes up its place; so each looks whether its parent is still there.
+"""
 
 import os
 import signal
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
+from functools import cache
+from multiprocessing import get_context
 from threading import Thread
+from time import sleep
+from typing import Any, TypeVar
+
+LOOK_S = 0.1
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 def worker_pool(n_processes: int) -> ProcessPoolExecutor:
     """Return processes that leave Ctrl-C to this one, and end with it however it ends."""
     # Spawned, not forked: progress bars, pyarrow and torch have threads of their own.
-    return ProcessPoolExecutor(n_processes, mp_context=get_context("spawn"), initializer=_begin)
+    return ProcessPoolExecutor(
+        n_processes, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
+    )
 
 
-def _begin() -> None:
-    """Watch over the process that started this one: if it is killed, nobody else will end this one."""
+def done_by_workers(
+    do: Callable[[Job], Result], jobs: Iterable[Job], *, n_processes: int
+) -> Iterator[Result]:
+    """Yield the results of jobs as they are done by processes of joblib, which end with this one."""
+    from joblib import Parallel, delayed
+
+    work: Any = Parallel(n_jobs=n_processes, return_as="generator_unordered")
+    results: Iterator[Result] = work(delayed(_do)(do, job, os.getpid()) for job in jobs)
+    return results
+
+
+def _begin(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
+    _watch(parent)
 
 
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None, "only a worker watches"
-    wait([parent.sentinel])
-    os._exit(1)
+def _do(do: Callable[[Job], Result], job: Job, parent: int) -> Result:
+    if os.getpid() != parent:  # with one process, joblib does the job in this one
+        _watch(parent)
+    return do(job)
+
+
+@cache
+def _watch(parent: int) -> None:
+    """Let this process end soon after its parent; once asked for is enough."""
+
+    def end_with_parent() -> None:
+        while os.getppid() == parent:
+            sleep(LOOK_S)
+        os._exit(1)
+
+    Thread(target=end_with_parent, daemon=True).start()

@@ -26,7 +26,6 @@ from studies.files import file_hash, remove, write_json, write_text
 SCHEMA_VERSION = 1
 SPEC_FILE = "spec.json"
 MANIFEST_FILE = "manifest.json"
-LOCK_FILE = ".lock"
 Facts = dict[str, Any]
 
 
@@ -114,9 +113,8 @@ class RunDir:
 
         Drafts that killed processes left are removed before.
         """
-        for draft in sorted(self.path.rglob(".*")):
-            if draft.name != LOCK_FILE:
-                remove(draft)
+        for draft in list(self.path.rglob(".*.writing")):
+            remove(draft)
         files = {name: describe_file(self.path / name) for name in kept_files(self.path)}
         write_json(self.path / MANIFEST_FILE, {"schema_version": SCHEMA_VERSION, **facts, "files": files})
 
@@ -194,7 +192,7 @@ def held(path: Path) -> Iterator[None]:
         If another process works in it, or nothing can be written into it.
     """
     check_writable(path)
-    with locked(path / LOCK_FILE, place=path):
+    with locked(path / ".lock", place=path):
         yield
 
 

@@ -76,7 +76,7 @@ class Parts:
 
     @contextmanager
     def joining(self) -> Iterator[bool]:
-        """Keep others away while all chunks are joined, and then remove them; False where some are missing."""
+        """Keep others away while the chunks are joined, then remove them; False where some are missing."""
         with self._held(alone=True):
             is_whole = self.n_there == self.n_chunks
             yield is_whole

@@ -124,6 +124,8 @@ def _loaded(
         for name, tensor in list(_tensors(model, optimizer)):
             if name in stored:
                 set_whole(tensor, stored[name].get_tensor(name))
+            elif "|" not in name:
+                raise InputError(f"is no whole state of this training: lacks the weights {name}", path=path)
     for name, parameter in model.named_parameters():
         # What had no gradient up to then, a projector before the first image, has no moments.
         if parameter in optimizer.state and f"{name}|step" not in stored:

@@ -12,7 +12,7 @@ import psutil
 
 from tests.faults.disks import one_line
 from tests.faults.jobs import Job, Material, environment
-from tests.faults.killing import Outcome, compare
+from tests.faults.killing import Fault, Outcome, compare
 from tests.faults.whole import torn
 
 HELD = "another process writes this; wait for it, or name another --out"
@@ -34,6 +34,7 @@ def two_at_once(job: Job, made: Material, folder: Path, *, after_s: float = 0.0)
     time.sleep(after_s)
     running.append(_start(command, folder))
     ended = [_end(command, process) for process in running]
+    outcome.faults.append(Fault(stage=next(iter(job.stages)), told=f"a second process after {after_s} s"))
     problems = [one_line(each, "error: ") for each in ended if each.returncode]
     refused = [words for each in ended if each.returncode for words in each.stderr.splitlines()[-1:]]
     if all(each.returncode for each in ended) or any(problems):
@@ -52,6 +53,7 @@ def lose_a_worker(job: Job, made: Material, folder: Path, *options: str) -> Outc
     process = _start(command, folder)
     _kill_a_worker(process)
     ended = _end(command, process)
+    outcome.faults.append(Fault(stage=next(iter(job.stages)), told="a worker killed"))
     outcome.torn += torn(folder)
     again = _end(command, _start([*command, *job.resume], folder))
     outcome.failed = one_line(ended, LOST) or (again.stderr[-600:] if again.returncode else "")

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 from tests.faults.jobs import Job, Material, environment
-from tests.faults.killing import Outcome, compare
+from tests.faults.killing import Fault, Outcome, compare
 from tests.faults.whole import torn
 
 PAGE_BYTES = 4096
@@ -75,25 +76,33 @@ def disk(place: Path, size: int = ROOM_BYTES) -> Iterator[Disk]:
         opened.close()
 
 
-def fill(job: Job, made: Material, place: Path, *, share: float) -> Outcome:
+def fill(job: Job, made: Material, folder: Path, *, share: float) -> Outcome:
     """Run a job on a disk that has a share of what it needs, then make room and let it go on."""
-    outcome = Outcome(job=job.name)
+    outcome, place = Outcome(job=job.name), folder / "disk"
     size = max(1, int(share * pages(made.undisturbed(job)))) * PAGE_BYTES
     with disk(place, size) as full:
         ended = full.run(sys.executable, *job.command(made))
-        left = full.copied(place.with_name("left"))
+        left = full.copied(folder / "left")
         outcome.torn += torn(left)
         problem = no_space(ended, place)
+        outcome.faults.append(Fault(stage=stage_of(job, ended, place), told=f"{size} bytes"))
         full.remount(f"size={ROOM_BYTES}")
         begun = any((left / "out").glob("*"))
         again = full.run(sys.executable, *job.command(made), *(job.resume if begun else ()))
         if problem or again.returncode:
             outcome.failed = problem or f"exit code {again.returncode}: {again.stderr[-600:]}"
         else:
-            end = full.copied(place.with_name("end"))
+            end = full.copied(folder / "end")
             outcome.torn += torn(end)
             compare(job, end, made.undisturbed(job), outcome)
     return outcome
+
+
+def stage_of(job: Job, ended: "subprocess.CompletedProcess[str]", place: Path) -> str:
+    """Return the stage of the file that the last words of a command name."""
+    named = ended.stderr.rpartition("while writing ")[2].partition(" (")[0].removeprefix(f"{place}/")
+    stages = (stage for stage, names in job.stages.items() if any(fnmatch(named, name) for name in names))
+    return next(stages, next(iter(job.stages)))
 
 
 def pages(folder: Path) -> int:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 import psutil
@@ -28,7 +29,8 @@ MOST_S = 300.0
 """A run that takes longer hangs."""
 ORPHANS_S = 10.0
 """Time in which processes end whose main process was killed."""
-MOST_KILLS = 3
+ALONE_FRAC = 1 / 3
+"""Share of the kills that only the main process is met by."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,13 +49,23 @@ class Kill:
         return f"{how}, main process alone" if self.alone else how
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """A fault that met a job at work."""
+
+    stage: str
+    """Of the job."""
+    told: str
+    """What it was, and just after which file event."""
+
+
 @dataclass(kw_only=True, slots=True)
 class Outcome:
     """What came of a case."""
 
     job: str
-    kills: list[str] = field(default_factory=list)
-    """Of each kill that met the job at work: how, and just before which file event."""
+    faults: list[Fault] = field(default_factory=list)
+    """Those that met the job at work."""
     torn: list[str] = field(default_factory=list)
     """Files that were not whole after a kill, or lacking at the end."""
     redone: list[str] = field(default_factory=list)
@@ -78,8 +90,37 @@ class Outcome:
         return [f"{name}: {each}" for name, found in named.items() for each in found]
 
 
-def disturb(job: Job, made: Material, folder: Path, *, seed: int, number: int, n_cases: int = 1) -> Outcome:
-    """Run one case: kill the job one to three times, then let it go on to its end.
+def draw_kills(job: Job, made: Material, *, seed: int, number: int, n_cases: int, n_kills: int) -> list[Kill]:
+    """Draw the kills of a case.
+
+    Parameters
+    ----------
+    job : Job
+    made : Material
+    seed, number : int
+        Decide the kills, together with the job's name.
+    n_cases : int
+        Of the job in all: the first kills of these are spread evenly over the run.
+    n_kills : int
+        Each further one falls into what the one before left to be done.
+    """
+    rng = random.Random(f"{job.name}:{seed}:{number}")
+    lines = made.events(job).read_text().splitlines()
+    begun, ended = (float(line.split()[0]) for line in (lines[0], lines[-1]))
+    left, kills = 1.0, list[Kill]()
+    for n_before in range(n_kills):
+        share = rng.random() * left if n_before else (number % n_cases + rng.random()) / n_cases
+        alone = rng.random() < ALONE_FRAC
+        if rng.random() < 1 / 2:
+            kills.append(Kill(at_event=1 + int(share * len(lines)), alone=alone))
+        else:
+            kills.append(Kill(after_s=share * (ended - begun), alone=alone))
+        left = max(0.0, left - share)
+    return kills
+
+
+def disturb(job: Job, made: Material, folder: Path, kills: Sequence[Kill]) -> Outcome:
+    """Run one case: kill the job again and again, let it go on to its end, and hold that to the promise.
 
     Parameters
     ----------
@@ -87,37 +128,27 @@ def disturb(job: Job, made: Material, folder: Path, *, seed: int, number: int, n
     made : Material
     folder : Path
         Of this case; what its runs say is written beside it.
-    seed, number : int
-        Decide the kills.
-    n_cases : int
-        Of the job in all: the first kills of these are spread evenly over the run.
+    kills : sequence of Kill
+        Those that come too late, after the end of a run, are not counted.
     """
-    rng = random.Random(f"{job.name}:{seed}:{number}")
-    undisturbed, total = made.undisturbed(job), made.events(job)
     folder.mkdir(parents=True)
     outcome, sessions = Outcome(job=job.name), list[int]()
     finished: dict[str, str] = {}
-    done, share = 0.0, (number % n_cases + rng.random()) / n_cases
-    n_kills = rng.randint(1, MOST_KILLS)
-    for n_run in range(n_kills + 1):
-        kill = draw_kill(rng, share, total) if n_run < n_kills else None
+    for n_run, kill in enumerate((*kills, None)):
         events = folder.with_suffix(f".events{n_run}")
         ended = run(job, made, folder, events, kill, goes_on=n_run > 0)
         sessions.append(ended.session)
         outcome.torn += torn(folder)
         outcome.redone += done_again(job, folder, finished, events)
         finished |= job.finished(folder)
-        if ended.code == -signal.SIGKILL:
-            outcome.kills.append(ended.told)
+        if kill is not None and ended.code == -signal.SIGKILL:
+            outcome.faults.append(Fault(stage=stage_at(job, events), told=f"{kill}, after {last(events)}"))
         elif ended.code != 0:
             outcome.failed = ended.told
-        if outcome.failed or kill is None:
             break
-        done = min(1.0, done + share)
-        share = rng.random() * (1 - done)
     outcome.left += orphans(sessions)
     if not outcome.failed:
-        compare(job, folder, undisturbed, outcome)
+        compare(job, folder, made.undisturbed(job), outcome)
     return outcome
 
 
@@ -133,16 +164,6 @@ def compare(job: Job, folder: Path, undisturbed: Path, outcome: Outcome) -> None
         outcome.different += [f"studies verify: {said.output}"] if said.exit_code else []
 
 
-def draw_kill(rng: random.Random, share: float, events: Path) -> Kill:
-    """Return a kill at a share of an undisturbed run's events, or of its time."""
-    lines = events.read_text().splitlines()
-    times = [float(line.split()[0]) for line in lines]
-    alone = rng.random() < 1 / 3
-    if rng.random() < 1 / 2:
-        return Kill(at_event=1 + int(share * len(lines)), alone=alone)
-    return Kill(after_s=share * (times[-1] - times[0]), alone=alone)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ended:
     """How a run ended."""
@@ -150,7 +171,7 @@ class Ended:
     code: int
     session: int
     told: str
-    """How it was killed and just after which file event, or its last words."""
+    """Its last words."""
 
 
 def run(job: Job, made: Material, folder: Path, events: Path, kill: Kill | None, *, goes_on: bool) -> Ended:
@@ -173,11 +194,26 @@ def run(job: Job, made: Material, folder: Path, events: Path, kill: Kill | None,
         os.killpg(process.pid, signal.SIGKILL)
         return Ended(code=1, session=process.pid, told=f"hangs: {words.read_text()[-600:]}")
     code = process.wait()
-    if code != -signal.SIGKILL or kill is None:
-        return Ended(code=code, session=process.pid, told=f"exit code {code}: {words.read_text()[-600:]}")
+    return Ended(code=code, session=process.pid, told=f"exit code {code}: {words.read_text()[-600:]}")
+
+
+def changes_of(events: Path) -> list[str]:
+    """Return ``event path`` of the file events of a run, as they came."""
     lines = events.read_text().splitlines() if events.is_file() else []
-    last = lines[-1].split(maxsplit=1)[1] if lines else "nothing"
-    return Ended(code=code, session=process.pid, told=f"{kill}, after {last}")
+    return [line.split(maxsplit=1)[1] for line in lines]
+
+
+def last(events: Path) -> str:
+    return (changes_of(events) or ["nothing"])[-1]
+
+
+def stage_at(job: Job, events: Path) -> str:
+    """Return the stage that a job had come to: the one whose files it changed last."""
+    for told in reversed(changes_of(events)):
+        for stage, patterns in job.stages.items():
+            if any(fnmatch(told.split(maxsplit=1)[1], pattern) for pattern in patterns):
+                return stage
+    return next(iter(job.stages))
 
 
 def wait(
@@ -212,8 +248,7 @@ def done_again(job: Job, folder: Path, finished: dict[str, str], events: Path) -
     """Return the finished units that stand there anew, or were put in place again and removed since."""
     now = job.finished(folder)
     anew = {name for name, mark in finished.items() if now.get(name, mark) != mark}
-    lines = events.read_text().splitlines() if events.is_file() else []
-    placed = {line.split(maxsplit=2)[2] for line in lines if line.split()[1] == "os.rename"}
+    placed = {told.split(maxsplit=1)[1] for told in changes_of(events) if told.startswith("os.rename ")}
     return sorted(anew | (placed & finished.keys()))
 
 

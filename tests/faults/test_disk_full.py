@@ -35,7 +35,7 @@ def test_a_job_that_fills_the_disk_goes_on_to_the_same_end(
     name: str, made: Material, tmp_path: Path, needs_disks: None
 ) -> None:
     share = random.Random(f"{name}:{SEED}").uniform(0.05, 0.95)
-    assert fill(JOBS[name], made, tmp_path / "disk", share=share).defects == []
+    assert fill(JOBS[name], made, tmp_path / "full", share=share).defects == []
 
 
 @pytest.mark.parametrize("module", ["llava_core.drafts", "ensembles.drafts"])

@@ -12,7 +12,8 @@ from llava_core.errors import InputError
 from studies.cli import app as studies
 from studies.rundir import held
 from tests.faults.beside import HELD, two_at_once
-from tests.faults.jobs import JOBS, Material, files_of
+from tests.faults.jobs import JOBS, Material
+from tests.faults.results import files_of
 
 TESTED = ("align", "extract")
 """One that holds its place and one that shares it; the others are left to the benchmark."""

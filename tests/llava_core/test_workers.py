@@ -3,19 +3,29 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
+import pytest
 
 from llava_core.workers import worker_pool
 
-KILLED = """
-import os, signal, time
-from llava_core.workers import worker_pool
-if __name__ == "__main__":
+ROOT = Path(__file__).resolve().parents[2]
+POOL = """
     pool = worker_pool(2)
-    busy = pool.submit(time.sleep, 600)
-    print(*{pool.submit(os.getpid).result() for _ in range(20)}, flush=True)
-    print(*pool._processes, flush=True)
+    pool.submit(sleep, 600)
+    pool.submit(sleep, 0).result()
+"""
+JOBLIB = """
+    next(done_by_workers(sleep, [0, 600, 600], n_processes=2))
+"""
+SCRIPT = """
+import os, signal, psutil
+from time import sleep
+from llava_core.workers import done_by_workers, worker_pool
+if __name__ == "__main__":
+    {work}
+    print(*[child.pid for child in psutil.Process().children()], flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -25,13 +35,18 @@ def test_ctrl_c_is_left_to_the_process_that_the_user_started() -> None:
         assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
 
 
-def test_workers_end_with_the_process_that_was_killed() -> None:
-    killed = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    workers = [int(pid) for pid in killed.stdout.splitlines()[1].split()]
-    assert len(workers) == 2
-    assert os.getpid() not in workers
-    end = time.monotonic() + 30
+@pytest.mark.parametrize("work", [POOL, JOBLIB], ids=["pool", "joblib"])
+def test_workers_end_with_the_process_that_was_killed(work: str, tmp_path: Path) -> None:
+    script, said = tmp_path / "script.py", tmp_path / "said"
+    script.write_text(SCRIPT.format(work=work.strip()))
+    with said.open("w") as file:  # a pipe would be waited for as long as workers hold it
+        code = subprocess.call(
+            [sys.executable, str(script)], stdout=file, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        )
+    assert code == -signal.SIGKILL
+    workers = [int(pid) for pid in said.read_text().split()]
+    assert len(workers) >= 2
+    end = time.monotonic() + 60
     while any(map(psutil.pid_exists, workers)) and time.monotonic() < end:
         time.sleep(0.05)
     assert not any(map(psutil.pid_exists, workers))

@@ -83,6 +83,25 @@ def test_a_new_folder_keeps_the_specification(tmp_path: Path) -> None:
         assert not run.finished
 
 
+def test_a_run_that_was_killed_before_its_specification_stood_begins(tmp_path: Path) -> None:
+    for name in (".lock", ".spec.json.writing"):
+        (tmp_path / name).write_text("")
+    for _ in range(2):
+        with open_run(tmp_path, spec="{}", resume=True, differ=same) as run:
+            assert (run.path / "spec.json").read_text() == "{}"
+    assert not (tmp_path / ".spec.json.writing").exists()
+
+
+def test_drafts_of_killed_processes_are_removed_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "oof").mkdir()
+    (tmp_path / "oof" / ".1f0c.4711.writing").write_text("half")
+    (tmp_path / ".gitignore").write_text("*")
+    RunDir(path=tmp_path).finish({})
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")} == {
+        ".gitignore", "manifest.json", "oof",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("content", "resume", "differ", "told"),
     [

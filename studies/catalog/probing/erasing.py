@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from llava_core.workers import done_by_workers
 from studies.catalog.probing.material import Material
 from studies.catalog.probing.probed import FOLDER, Probed, file_name, step_key
 from studies.files import write_npz
@@ -66,9 +66,7 @@ def erase_concepts(
     if not jobs:
         return []
     tick = progress.stage("erase concepts")
-    work = Parallel(n_jobs=min(spec.jobs, len(jobs)), return_as="generator_unordered")(
-        delayed(_do)(job) for job in jobs
-    )
+    work = done_by_workers(_do, jobs, n_processes=min(spec.jobs, len(jobs)))
     for done, _ in enumerate(work, start=1):
         tick(done, len(jobs))
     return [_read(job) for job in jobs]

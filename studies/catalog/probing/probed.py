@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from llava_core.workers import done_by_workers
 from studies.catalog.probing.cells import Bench, Cell, probe_cell
 from studies.catalog.probing.ground import Ground
 from studies.catalog.probing.material import Material
@@ -75,9 +75,7 @@ def probe_targets(
         for name, job in _jobs(spec, run, material, target, grounds[target.name]).items()
     }
     tick = progress.stage("probe the stages")
-    work = Parallel(n_jobs=min(spec.jobs, len(jobs)), return_as="generator_unordered")(
-        delayed(_do)(job) for job in jobs.values()
-    )
+    work = done_by_workers(_do, jobs.values(), n_processes=min(spec.jobs, len(jobs)))
     for done, _ in enumerate(work, start=1):
         tick(done, len(jobs))
     return [

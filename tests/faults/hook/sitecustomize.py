@@ -1,17 +1,17 @@
-"""Loaded by the interpreter of a command under fault: writes down its file events, and kills at the N-th.
+"""Loaded by the interpreters of a command under fault: writes down file events, and kills at the N-th.
 
-An event is what the main process is about to do to a file of the run's folder: open it for writing, rename,
-remove, make. Killing just before one lands between "written" and "renamed", where clocks seldom do.
+An event is what a process of the command is about to do to a file of the run's folder: open it for writing,
+rename, remove, make. Killing just before one lands between "written" and "renamed", where clocks seldom do.
 ``FAULTS_FOLDER`` is the folder, ``FAULTS_EVENTS`` takes a line ``seconds event path`` for each,
 ``FAULTS_AT`` is the number of the event that does not come to pass, and ``FAULTS_ALONE`` says that other
 processes of the command live on. The product knows nothing of it.
 """
 
-import itertools
 import os
 import signal
 import sys
 import time
+from threading import Lock
 from typing import Any
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"}
@@ -35,24 +35,27 @@ def place_of(event: str, args: tuple[Any, ...]) -> str | None:
 
 
 def watch(folder: str, events: str, at: int, *, alone: bool) -> None:
-    """Write events down, and kill this process, or all of its group, at one of them."""
-    file = os.open(events, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    numbers, begun = itertools.count(1), time.monotonic()
+    """Write events down, and kill all processes of the session, or the first of them, at one event."""
+    file, numbers = (
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND) for path in (events, f"{events}.n")
+    )
+    lock, begun, main = Lock(), time.monotonic(), os.getsid(0)
 
     def note(event: str, args: tuple[Any, ...]) -> None:
         place = place_of(event, args)
-        if place is None or not place.startswith(folder + os.sep) or os.getpid() != main:
+        if place is None or not place.startswith(folder + os.sep):
             return
-        if next(numbers) == at:
+        with lock:  # where the byte was appended is its number among those of all processes
+            os.write(numbers, b".")
+            number = os.lseek(numbers, 0, os.SEEK_CUR)
+        if number == at:
             os.kill(main, signal.SIGKILL) if alone else os.killpg(main, signal.SIGKILL)
         os.write(file, f"{time.monotonic() - begun:.4f} {event} {place[len(folder) + 1 :]}\n".encode())
 
-    main = os.getpid()
     sys.addaudithook(note)
 
 
-if "FAULTS_EVENTS" in os.environ and "FAULTS_MAIN" not in os.environ:
-    os.environ["FAULTS_MAIN"] = str(os.getpid())  # processes that it starts are not watched
+if "FAULTS_EVENTS" in os.environ:
     watch(
         os.environ["FAULTS_FOLDER"],
         os.environ["FAULTS_EVENTS"],

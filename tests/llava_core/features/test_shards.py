@@ -94,9 +94,12 @@ def test_a_killed_run_goes_on_with_the_next_chunk(
     assert ticks == sorted(ticks)
     assert ticks[-1][0] == ticks[-1][1]
     assert manifest(out) == manifest(one)
-    # A whole store of these inputs is not made again; of other inputs it is.
+    # A whole store of these inputs is not made again, and what a kill left of it goes; of other inputs it is.
+    for left in ("killed.parts", ".killed.replaced"):
+        (tmp_path / left / "half").mkdir(parents=True)
     extract_features(checkpoints, drawn[:18], out, data_fingerprint="f")
     assert len(made) == 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["align", "finetune", "killed", "one"]
     extract_features(checkpoints, drawn[:18], out, data_fingerprint="f", layers=(0,))
     assert len(made) == 7
 

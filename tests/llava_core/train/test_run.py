@@ -16,6 +16,7 @@ from llava_core.recipes import mini_cpu
 from llava_core.train.run import inputs_hash
 from llava_core.train.run import run_stage as run_stage_on_all_cores
 from llava_core.train.stage import StageConfig, conversation, description, usable
+from llava_core.train.state import states_folder
 
 run_stage = functools.partial(run_stage_on_all_cores, n_threads=1)
 
@@ -101,8 +102,12 @@ def test_a_finished_stage_is_reused_for_the_same_inputs_only(bundle, drawn, tmp_
         )
         return len(taken)
 
+    inputs = json.loads((out / "training.json").read_text())["inputs"]
+    for left in (states_folder(out, inputs) / "step-00000010", tmp_path / ".align.writing"):
+        left.mkdir(parents=True)  # as if it had been killed just before its end
     assert again() == 0
     assert (out / "manifest.json").stat().st_mtime_ns == first
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["align"]
     assert again(examples=drawn[1:]) > 0
     assert again(seed=1) == 20
     (out / "manifest.json").unlink()
