@@ -87,8 +87,8 @@ def measure(n_kills: int, seed: int, only: str | None, only_fault: str | None) -
                     continue
                 rows.append({"fault": fault, "job": name, **count(outcomes)})
                 found = [f"{fault}, {name}: {defect}" for each in outcomes for defect in each.defects]
-                print(f"{fault:14}{name:16}", *(f"{rows[-1][column]} {column}" for column in COLUMNS))
-                print(*found, sep="\n", end="", flush=True)
+                told = [f"{fault:14}{name:16}", *(f"{rows[-1][column]} {column}" for column in COLUMNS)]
+                print(" ".join(told), *found, sep="\n", flush=True)
                 defects += found
     shutil.rmtree(folder)
     return {
