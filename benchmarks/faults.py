@@ -1,17 +1,19 @@
 """Faults in the middle of small jobs of every stage, and whether the end is that of an undisturbed run.
 
-    python benchmarks/faults.py --kills 100 [--seed 0] [--job align] [--out docs/results/faults.json]
+    python benchmarks/faults.py --kills 100 [--seed 0] [--job align] [--fault SIGKILL] [--out FILE]
 
-A case disturbs one job (`tests.faults.jobs`) one to three times, lets the same command go on to its end, and
-counts: results that are not those of an undisturbed run, finished units of work that were done again, files
-that were not whole or lacking, and scratch files and processes that were left. The first kills of a job's
-cases are spread evenly over its run.
+A case disturbs one job (`tests.faults.jobs`), lets the same command go on to its end, and counts: results
+that are not those of an undisturbed run, finished units of work that were done again, files that were not
+whole or lacking, and scratch files and processes that were left. Faults are: one to three times SIGKILL, the
+first kills of a job's cases spread evenly over its run; a disk that is full at several shares of what the job
+needs; the same command started twice, together and one later; a worker process killed.
 """
 
 import argparse
 import json
 import os
 import platform
+import random
 import shutil
 import sys
 import tempfile
@@ -32,6 +34,13 @@ SHARES: Mapping[str, int] = {
     "ensemble_vs_llm": 24, "embedding_probe": 10,
 }  # fmt: skip
 """Of the faults, in percent; the study with tuning, stacking and report has most."""
+N_FILLS = 4
+"""Sizes of disk on which each job is run."""
+LATER_S = (0.0, 5.0)
+"""Seconds between the starts of two processes: together, and when the first is past its imports."""
+WORKERS: Mapping[str, tuple[str, ...]] = {"filter": (), "embedding_probe": ("--set", "jobs=2")}
+"""Jobs that start processes to work for them, with what makes them do so."""
+FAULTS = ("SIGKILL", "disk full", "two processes", "lost worker")
 COLUMNS = ("faults", "cases", "results_equal", "units_redone", "artefacts_lost", "left_behind", "failed")
 
 
@@ -41,10 +50,11 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--job", choices=SHARES)
+    parser.add_argument("--fault", choices=FAULTS)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    found = measure(given.kills, given.seed, given.job)
+    found = measure(given.kills, given.seed, given.job, given.fault)
     told = ", ".join(f"{found[name]} {name.replace('_', ' ')}" for name in COLUMNS)
     print(f"{told}, in {found['seconds'] / 60:.0f} min")
     if given.out is not None:
@@ -53,8 +63,8 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def measure(n_kills: int, seed: int, only: str | None) -> dict[str, Any]:
-    """Put all jobs, or one, under fault and return the table."""
+def measure(n_kills: int, seed: int, only: str | None, only_fault: str | None) -> dict[str, Any]:
+    """Put all jobs, or one, under all faults, or one, and return the table."""
     from tests.faults.jobs import JOBS, material
 
     begun, rows, defects = time.perf_counter(), [], []
@@ -64,10 +74,22 @@ def measure(n_kills: int, seed: int, only: str | None) -> dict[str, Any]:
             if only not in (None, name):
                 continue
             wanted = ceil(n_kills * share / 100) if only is None else n_kills
-            outcomes = list(kill_again_and_again(JOBS[name], made, folder, n_kills=wanted, seed=seed))
-            rows.append({"fault": "SIGKILL", "job": name, **count(outcomes)})
-            defects += [f"{name}: {defect}" for outcome in outcomes for defect in outcome.defects]
-            print(f"{name:16}", *(f"{rows[-1][column]} {column}" for column in COLUMNS), flush=True)
+            job = JOBS[name]
+            cases: dict[str, Iterator[Outcome]] = {
+                "SIGKILL": kill_again_and_again(job, made, folder, n_kills=wanted, seed=seed),
+                "disk full": fill_again_and_again(job, made, folder, seed=seed),
+                "two processes": start_twice(job, made, folder),
+                "lost worker": lose_workers(job, made, folder),
+            }
+            for fault in FAULTS if only_fault is None else (only_fault,):
+                outcomes = list(cases[fault])
+                if not outcomes:
+                    continue
+                rows.append({"fault": fault, "job": name, **count(outcomes)})
+                found = [f"{fault}, {name}: {defect}" for each in outcomes for defect in each.defects]
+                told = [f"{fault:14}{name:16}", *(f"{rows[-1][column]} {column}" for column in COLUMNS)]
+                print(" ".join(told), *found, sep="\n", flush=True)
+                defects += found
     shutil.rmtree(folder)
     return {
         **{column: sum(row[column] for row in rows) for column in COLUMNS},
@@ -100,6 +122,31 @@ def kill_again_and_again(
             )
         shutil.rmtree(case)
         yield outcome
+
+
+def fill_again_and_again(job: "Job", made: "Material", folder: Path, *, seed: int) -> "Iterator[Outcome]":
+    """Yield cases of a job on disks of different sizes, one drawn from each part of what it needs."""
+    from tests.faults.disks import fill
+
+    rng = random.Random(f"{job.name}:{seed}")
+    for number in range(N_FILLS):
+        yield fill(job, made, folder / f"full-{job.name}-{number}", share=(number + rng.random()) / N_FILLS)
+
+
+def start_twice(job: "Job", made: "Material", folder: Path) -> "Iterator[Outcome]":
+    """Yield cases of a job that is started twice."""
+    from tests.faults.beside import two_at_once
+
+    for number, after_s in enumerate(LATER_S):
+        yield two_at_once(job, made, folder / f"two-{job.name}-{number}", after_s=after_s)
+
+
+def lose_workers(job: "Job", made: "Material", folder: Path) -> "Iterator[Outcome]":
+    """Yield the case of a job that loses a worker, if it has any."""
+    from tests.faults.beside import lose_a_worker
+
+    if job.name in WORKERS:
+        yield lose_a_worker(job, made, folder / f"lost-{job.name}", *WORKERS[job.name])
 
 
 def count(outcomes: "list[Outcome]") -> dict[str, Any]:

@@ -9,7 +9,6 @@ of processes may share a folder; without a folder they are kept in memory.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ensembles.drafts import whole_file
 from ensembles.oof import EncodedFold, FoldPrediction, predict_fold
 
 FITTED_BY = ("llava-ensembles", "scikit-learn", "xgboost-cpu", "xgboost", "lightgbm")
@@ -100,14 +100,8 @@ class OofStore:
         if self.path is None:
             self._entries[key] = FoldPrediction(prob=found.prob, fit_s=found.fit_s)
             return
-        self.path.mkdir(parents=True, exist_ok=True)
-        draft = self.path / f".{key}.{os.getpid()}.writing"
-        try:
-            with draft.open("wb") as file:  # a name without .npz would get it
-                np.savez(file, allow_pickle=False, prob=found.prob, fit_s=found.fit_s)
-            draft.replace(self.path / f"{key}.npz")
-        finally:
-            draft.unlink(missing_ok=True)
+        with whole_file(self.path / f"{key}.npz") as draft, draft.open("wb") as file:
+            np.savez(file, allow_pickle=False, prob=found.prob, fit_s=found.fit_s)
 
 
 def entry_key(

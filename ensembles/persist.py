@@ -14,6 +14,8 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
+from ensembles.drafts import whole_file
+
 SCHEMA_VERSION = 1
 MODEL_FILE, MANIFEST_FILE = "model.skops", "manifest.json"
 
@@ -76,13 +78,11 @@ def save_model(estimator: object, path: Path) -> Path:
     """
     skops_io = _skops_io()
     path.mkdir(parents=True, exist_ok=True)
-    partial = path / f"{MODEL_FILE}.partial"
-    skops_io.dump(estimator, partial)
-    manifest = {"schema_version": SCHEMA_VERSION, "sha256": _sha256(partial)}
-    partial.replace(path / MODEL_FILE)
-    partial = path / f"{MANIFEST_FILE}.partial"
-    partial.write_text(json.dumps(manifest), encoding="utf-8")
-    partial.replace(path / MANIFEST_FILE)
+    with whole_file(path / MODEL_FILE) as draft:
+        skops_io.dump(estimator, draft)
+        manifest = {"schema_version": SCHEMA_VERSION, "sha256": _sha256(draft)}
+    with whole_file(path / MANIFEST_FILE) as draft:
+        draft.write_text(json.dumps(manifest), encoding="utf-8")
     return path
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from ensembles.drafts import save_array, whole_file
 from ensembles.oof import EncodedFold
 from ensembles.oof_store import OofStore
 from ensembles.search import (
@@ -150,9 +151,9 @@ def save_search(search: Search, folder: Path) -> Path:
         "sampler": search.sampler,
     }
     file = folder / f"{search.member}.json"
-    draft = file.with_name(f".{file.name}.writing")
-    draft.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    return draft.replace(file)
+    with whole_file(file) as draft:
+        draft.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    return file
 
 
 def load_search(file: Path, *, storage: Path | str | None = None) -> Search:
@@ -296,7 +297,7 @@ def _beating(trial: Any) -> Iterator[None]:
             while not done.wait(BEAT_S):
                 count += 1
                 trial.set_user_attr(BEAT, count)
-        except UpdateFinishedTrialError:
+        except (UpdateFinishedTrialError, OSError):  # a full disk stops the trial itself, too
             return
 
     thread = Thread(target=beat, daemon=True)
@@ -311,6 +312,5 @@ def _beating(trial: Any) -> Iterator[None]:
 def _write_array(file: Path, array: Any) -> None:
     if file.is_file():
         return
-    draft = file.with_name(f".writing.{file.name}")
-    np.save(draft, array, allow_pickle=False)
-    draft.replace(file)
+    with whole_file(file) as draft:
+        save_array(draft, array)

@@ -1,6 +1,11 @@
 """The one error for input that a user can mend; the commands turn it into one line and exit code 2."""
 
 import errno
+import os
+import re
+import shutil
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
 from pathlib import Path
 from reprlib import Repr
 
@@ -59,26 +64,72 @@ def shown(value: object) -> str:
     return _REPR.repr(value)
 
 
-def told_in_one_line(error: InputError | OSError) -> str | None:
-    """Return what a user can mend: bad input, a full disk, a file that cannot be read or written.
+def told_in_one_line(error: Exception) -> str | None:
+    """Return what a user can mend: bad input, a full disk, a file out of reach, a worker that was killed.
 
-    None for any other error of the system. numpy tells a short write without an error number. Keys and
-    passwords are hidden.
+    None for any other error. Keys and passwords are hidden.
     """
     if isinstance(error, InputError):
         return without_secrets(str(error))
-    short = error.errno is None and "requested and" in str(error)
-    if short or error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no space left on the disk while writing {error.filename or 'the output folder'}"
-    if error.filename is None or error.strerror is None:
+    if isinstance(error, BrokenExecutor):
+        return (
+            "a worker process was killed, perhaps for want of memory; the same command goes on from here "
+            "(of `studies`: with --resume)"
+        )
+    number = disk_error(error)
+    if number is None:
         return None
-    return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
+    place = getattr(error, "filename", None)
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        of_quota = " (the quota is used up)" if number == errno.EDQUOT else _free(place)
+        return f"no space left on the disk while writing {place or 'the output'}{of_quota}"
+    reason = os.strerror(number)
+    return f"{place or 'the output'}: {reason[:1].lower()}{reason[1:]}"
 
 
+def disk_error(error: Exception) -> int | None:
+    """Return the number of the system's error about a file, whichever library tells it, or None.
+
+    Examples
+    --------
+    >>> disk_error(RuntimeError("I/O error: No space left on device (os error 28)"))
+    28
+    """
+    if isinstance(error, InputError):
+        return None
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno if error.errno in _OF_DISKS or error.filename is not None else None
+    told = str(error)
+    if isinstance(error, OSError) and "requested and" in told:  # numpy, of a write that was cut short
+        return errno.ENOSPC
+    by_rust = re.search(r"\(os error (\d+)\)", told)
+    if by_rust and int(by_rust[1]) in _OF_DISKS:
+        return int(by_rust[1])
+    return next((number for words, number in _OF_SQLITE.items() if words in told), None)
+
+
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""What a disk answers to a write; most libraries then name no file."""
+_OF_SQLITE = {
+    "database or disk is full": errno.ENOSPC,
+    "attempt to write a readonly database": errno.EROFS,
+    "disk I/O error": errno.EIO,
+}
 _REPR = Repr()
 _REPR.maxlevel = 4
 _REPR.maxstring = _REPR.maxother = 80
 _REPR.maxlong = 40
+
+
+def _free(place: str | None) -> str:
+    """Return how much is free where a file was to be written, for a message."""
+    if place is None:
+        return ""
+    for folder in Path(place).absolute().parents:
+        with suppress(OSError):
+            free = shutil.disk_usage(folder).free
+            return f" ({free / 1e6:,.1f} MB free)" if free >= 1e6 else f" ({free / 1e3:,.0f} kB free)"
+    return ""
 
 
 def _short(text: str, most: int) -> str:

@@ -7,9 +7,11 @@ fixed: what a killed process left there is cleared away by the next one that wri
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from llava_core.claims import locked
+from llava_core.drafts import naming, whole_file
 from llava_core.errors import InputError, shown
 
 
@@ -26,9 +28,11 @@ def check_replaceable(path: Path, *, marks: Sequence[str]) -> None:
     Raises
     ------
     InputError
-        If a file, or a folder of others, stands there, or the folder above it cannot be made.
+        If a file, a folder of others or a mount stands there, or the folder above it cannot be made.
     """
     path = Path(path)
+    if path.is_mount():
+        raise InputError("got a mount point, which nothing can replace; name a folder in it", path=path)
     if path.is_dir():
         if any(path.iterdir()) and not any((path / mark).is_file() for mark in marks):
             raise InputError("got a folder that is not ours to replace; name another --out", path=path)
@@ -53,11 +57,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
     InputError
         If another process writes to the same place.
     """
+    path = Path(os.path.realpath(path))  # where a link leads
     draft, aside = _draft(path), _aside(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(path) as is_alone:
-        if not is_alone:
-            raise InputError("another process writes this; wait for it, or name another --out", path=path)
+    with naming(path, draft=draft), locked(_lock_file(path), place=path):
         _clear(draft, aside)
         draft.mkdir()
         try:
@@ -71,21 +74,17 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 def clear_drafts(path: Path) -> None:
     """Remove what a killed process left beside a place where `whole_folder` writes."""
+    path = Path(os.path.realpath(path))
     drafts = _draft(path), _aside(path)
     if _lock_file(path).exists() or any(draft.exists() for draft in drafts):
-        with _alone(path) as is_alone:
-            if is_alone:
-                _clear(*drafts)
+        with suppress(InputError), locked(_lock_file(path), place=path):
+            _clear(*drafts)
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file through a sibling, so that a reader never sees half of it."""
-    draft = _draft(path)
-    try:
+    with whole_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def file_inside(folder: Path, name: object) -> Path:
@@ -126,23 +125,3 @@ def _lock_file(path: Path) -> Path:
 def _clear(*folders: Path) -> None:
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[bool]:
-    """Hold the lock of a place; False where another process holds it."""
-    import fcntl
-
-    place = _lock_file(path)
-    with place.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The file that was opened may have been removed by who held it before.
-            is_alone = place.exists() and os.path.samestat(os.fstat(lock.fileno()), place.stat())
-        except BlockingIOError:
-            is_alone = False
-        try:
-            yield is_alone
-        finally:
-            if is_alone:
-                place.unlink()

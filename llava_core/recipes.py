@@ -17,7 +17,9 @@ from typing import Literal
 
 from llava_core.checkpoint import LlavaBundle, load_checkpoint
 from llava_core.data.example import Example
+from llava_core.drafts import whole_file
 from llava_core.errors import InputError
+from llava_core.folders import check_replaceable
 from llava_core.train.loop import OptimConfig, Progress
 from llava_core.train.lora import LoraSettings
 from llava_core.train.run import run_stage
@@ -367,10 +369,12 @@ def pretrain_mini(out: Path, *, seed: int = 0, progress: Progress | None = None)
     import torch
 
     from llava_core.checkpoint import checkpoint_hash, save_checkpoint
+    from llava_core.checkpoint.folder import MARKS
     from llava_core.data.mini import mini_fingerprint, pretrain_texts, texts_fingerprint, write_mini
     from llava_core.data.scienceqa import load_scienceqa
     from llava_core.train.pretrain import PretrainConfig, pretrain
 
+    check_replaceable(out, marks=MARKS)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "pretrain"
         write_mini(root, seed=seed, parts=("pretrain",))
@@ -395,7 +399,8 @@ def pretrain_mini(out: Path, *, seed: int = 0, progress: Progress | None = None)
         "auxiliary_loss": "beside CLIP's loss, a captioner, thrown away, reads the patches (as in CoCa)",
         "limits": "knows the bundled drawings and texts only; of no use on other images or questions",
     }
-    (Path(out) / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+    with whole_file(Path(out) / "card.json") as draft:
+        draft.write_text(json.dumps(card, indent=1) + "\n")
     return Path(out)
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from llava_core.drafts import save_array, whole_file
+
 
 def write_text(path: Path, text: str) -> Path:
     """Write a text file."""
@@ -29,12 +31,7 @@ def write_parquet(path: Path, frame: pd.DataFrame) -> Path:
 
 def write_npy(path: Path, array: NDArray[Any]) -> Path:
     """Write an array, for ``numpy.load`` without pickle."""
-
-    def write(draft: Path) -> None:
-        with draft.open("wb") as file:  # a name without .npy would get it
-            np.save(file, array, allow_pickle=False)
-
-    return _write(path, write)
+    return _write(path, lambda draft: save_array(draft, array))
 
 
 def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Path:
@@ -63,11 +60,6 @@ def remove(path: Path) -> None:
 
 def _write(path: Path, write: Callable[[Path], object]) -> Path:
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.writing")
-    try:
+    with whole_file(path) as draft:
         write(draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
     return path

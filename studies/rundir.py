@@ -17,7 +17,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from llava_core.claims import check_writable, locked
 from llava_core.data.json_file import check_is_file, read_file
+from llava_core.drafts import naming
 from llava_core.errors import InputError
 from studies.files import file_hash, remove, write_json, write_text
 
@@ -81,7 +83,8 @@ class RunDir:
         }
         write_json(marker, begun)
         started = perf_counter()
-        facts = do() or {}
+        with naming(self.path / outputs[0] if outputs else self.path):
+            facts = do() or {}
         missing = [output for output in outputs if not (self.path / output).exists()]
         if missing:
             raise InputError(f"step {name} ended without {', '.join(missing)}", path=self.path)
@@ -145,8 +148,6 @@ def open_run(
         If the folder holds something else, a run of another specification, a run and ``resume`` is false,
         or another process works in it.
     """
-    import fcntl
-
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise InputError("got a file, allowed is a folder for the run", path=path)
@@ -167,24 +168,32 @@ def open_run(
                 "choose another --out, or remove the folder",
                 path=path,
             )
-    path.mkdir(parents=True, exist_ok=True)
-    with (path / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                "another process works in this folder; wait for it or choose another --out", path=path
-            ) from None
+    with held(path):
         is_new = not stored.is_file()
         if is_new:
             write_text(stored, spec)
         try:
-            yield RunDir(path=path)
+            with naming(path):
+                yield RunDir(path=path)
         except InputError:
             # Nothing was done yet: the mended command must find the folder as if new.
             if is_new and not (path / "steps").is_dir():
                 stored.unlink()
             raise
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold a run folder, made where it is missing, for this process.
+
+    Raises
+    ------
+    InputError
+        If another process works in it, or nothing can be written into it.
+    """
+    check_writable(path)
+    with locked(path / ".lock", place=path):
+        yield
 
 
 def kept_files(folder: Path, *, within: Path | None = None) -> list[str]:

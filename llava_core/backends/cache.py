@@ -6,6 +6,7 @@ was. It is on the disk before anyone sees it.
 
 import hashlib
 import json
+import os
 import sqlite3
 from pathlib import Path
 from threading import Lock
@@ -14,7 +15,7 @@ from typing import Any, Self
 
 from llava_core.backends.budget import Usage
 from llava_core.backends.chat import Backend, Reply, Request
-from llava_core.errors import InputError
+from llava_core.errors import InputError, disk_error
 
 _WAIT_S = 60
 """For another process that writes to the same file."""
@@ -48,7 +49,7 @@ class ReplyCache:
                     "n_completion_tokens INTEGER NOT NULL)"
                 )
         except sqlite3.Error as error:
-            raise InputError(f"cannot be used as a cache of replies ({error})", path=path) from None
+            raise _told(error, path, "cannot be used as a cache of replies") from None
 
     def get(self, backend: Backend, request: Request) -> Reply | None:
         """Return the reply to a request, None where there is none yet."""
@@ -111,7 +112,15 @@ class ReplyCache:
                 row: tuple[Any, ...] | None = self._db.execute(statement, values).fetchone()
                 return row
         except sqlite3.Error as error:
-            raise InputError(f"the cache of replies cannot be used ({error})", path=self._path) from None
+            raise _told(error, self._path, "the cache of replies cannot be used") from None
+
+
+def _told(error: sqlite3.Error, path: Path | None, problem: str) -> InputError | OSError:
+    """Return what to raise: of a full disk, say, the error that all others raise who write to it."""
+    number = disk_error(error)
+    if number is None:
+        return InputError(f"{problem} ({error})", path=path)
+    return OSError(number, os.strerror(number), str(path))
 
 
 def _key(backend: Backend, request: Request) -> str:

@@ -7,7 +7,7 @@ from rich.console import Console
 # The order of the imports is the order of the commands in the help.
 from llava_core.cli import training, models, generate, filter, use, records, scienceqa, llava_bench  # isort: skip
 from llava_core.cli.terminal import app, bench
-from llava_core.errors import InputError, told_in_one_line
+from llava_core.errors import told_in_one_line
 from llava_core.openmp import let_threads_sleep
 
 __all__ = [
@@ -27,11 +27,11 @@ app.add_typer(bench, name="bench")
 
 
 def main() -> None:
-    """Run the command; bad input is one line on standard error and exit code 2."""
+    """Run the command; what a user can mend is one line on standard error and exit code 2."""
     let_threads_sleep()
     try:
         app()
-    except (InputError, OSError) as error:
+    except Exception as error:
         problem = told_in_one_line(error)
         if problem is None:
             raise

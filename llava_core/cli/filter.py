@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from llava_core.cli.terminal import Seed, Tick, app, bar, done, resumable
+from llava_core.cli.terminal import Seed, Tick, app, bar, claim, done, resumable
 
 Column = Annotated[str | None, typer.Option(help="Column or field of it; taken where there is one.")]
 
@@ -19,6 +19,7 @@ Column = Annotated[str | None, typer.Option(help="Column or field of it; taken w
     '--image-names "{row:09d}.jpg"',
 )
 def filter_(
+    context: typer.Context,
     captions: Annotated[
         list[Path],
         typer.Option(help="TSV (caption, URL; or with a header), JSONL or parquet. Repeatable."),
@@ -107,6 +108,7 @@ def filter_(
         records=records,
         image_names=image_names,
     )
+    claim(context, out)
     with resumable(), _bars() as steps:
         told = filter_captions(captions, out, config, n_processes=processes, steps=steps)
     typer.echo(

@@ -24,7 +24,7 @@ from llava_core.cli.chat_model import (
     open_budget,
     tell_estimate,
 )
-from llava_core.cli.terminal import Device, Dtype, Seed, app, bar, resumable
+from llava_core.cli.terminal import Device, Dtype, Seed, app, bar, claim, resumable
 from llava_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ Progress = Callable[[int, int], None]
 
 @app.command(epilog="Example: llava generate --scenes s.jsonl --per-kind 100 --model M --out data")
 def generate(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder to write; a later run goes on with it.")],
     captions: Annotated[Path | None, typer.Option(help="COCO's captions_*.json.")] = None,
     instances: Annotated[
@@ -95,6 +96,8 @@ def generate(
     if images is not None and not images.is_dir():
         raise InputError("no such folder of images", path=images)
     check_replaceable(out, marks=write.MARKS)
+    if not dry_run:
+        claim(context, out)
     backend = open_backend(model=model, endpoint=endpoint, local=local, device=device, dtype=dtype, seed=seed)
     with bar("read scenes") as tick:
         found = _scenes(captions, instances, scenes, crowds, tick)

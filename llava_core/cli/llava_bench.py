@@ -20,7 +20,7 @@ from llava_core.cli.chat_model import (
     open_budget,
     tell_estimate,
 )
-from llava_core.cli.terminal import Device, Dtype, Limit, Seed, bar, bench, done, resumable
+from llava_core.cli.terminal import Device, Dtype, Limit, Seed, bar, bench, claim, done, resumable
 from llava_core.errors import InputError
 from llava_core.folders import write_whole
 
@@ -38,6 +38,7 @@ CACHE_SUFFIX = ".replies.sqlite"
     "The same command again goes on where it was, and asks nothing twice."
 )
 def judge(
+    context: typer.Context,
     questions: Annotated[Path, typer.Option(help="Lines of question_id, image, text, category.")],
     contexts: Annotated[
         Path, typer.Option(help="Lines of image with captions and instances (COCO) or caption.")
@@ -79,6 +80,7 @@ def judge(
     compared = comparisons(asked[:limit], contexts=contexts, references=references, candidates=answers)
     budget = open_budget(tokens=budget_tokens, cost=budget_cost, price_in=price_in, price_out=price_out)
     backend = open_backend(model=model, endpoint=endpoint, local=local, device=device, dtype=dtype)
+    claim(context, out)
     plan = plan_run(backend, compared, out, n_questions=len(asked), swap=swap, temperature=temperature)
     with ReplyCache(out.with_suffix(CACHE_SUFFIX)) as cache:
         tell_estimate(backend, [task.request for task in plan.left], cache, budget)

@@ -5,7 +5,19 @@ from typing import Annotated, Any
 
 import typer
 
-from llava_core.cli.terminal import Data, Device, Dtype, Limit, PromptName, app, bar, done, no_part, read_data
+from llava_core.cli.terminal import (
+    Data,
+    Device,
+    Dtype,
+    Limit,
+    PromptName,
+    app,
+    bar,
+    claim,
+    done,
+    no_part,
+    read_data,
+)
 from llava_core.errors import InputError
 
 
@@ -15,6 +27,7 @@ from llava_core.errors import InputError
     "--projector mm_projector.bin --out models/aligned"
 )
 def convert(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")],
     source: Annotated[
         str | None, typer.Option(help="LLaVA in any layout, folder or hub name; else --clip and --llm.")
@@ -35,6 +48,7 @@ def convert(
     """Write any LLaVA, or a CLIP and a language model, as a checkpoint that stock transformers loads too."""
     from llava_core.checkpoint.convert import convert_model
 
+    claim(context, out)
     convert_model(
         source, out, clip=clip, llm=llm, projector=projector, template=template, prompt=prompt, dtype=dtype
     )

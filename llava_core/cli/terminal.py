@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from llava_core.claims import claimed
 from llava_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,6 +53,17 @@ def bar(title: str, *, hidden: bool = False) -> Iterator[Tick]:
     with Progress(*columns, console=Console(stderr=True), disable=hidden) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def claim(context: typer.Context, out: Path) -> None:
+    """Hold the place of a result, which is found out to be one that can be written, until the command ends.
+
+    Raises
+    ------
+    InputError
+        If another process holds it, or nothing can be written there.
+    """
+    context.with_resource(claimed(out))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from llava_core.cli.terminal import Limit, Part, Seed, app, bar, done, no_part, read_data
+from llava_core.cli.terminal import Limit, Part, Seed, app, bar, claim, done, no_part, read_data
 from llava_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,11 +33,14 @@ Settings = Annotated[
 
 @app.command("pretrain-mini", epilog="Example: llava pretrain-mini --out weights/mini --seed 0")
 def pretrain_mini(
-    out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")], seed: Seed = 0
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")],
+    seed: Seed = 0,
 ) -> None:
     """Make the shipped tiny CLIP and language model anew (about an hour on two cores)."""
     from llava_core.recipes import pretrain_mini as run
 
+    claim(context, out)
     with bar("pre-train") as tick:
         run(out, seed=seed, progress=tick)
     done(out)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from llava_core.cli.terminal import Device, Dtype, Limit, PromptName, app, bar, no_part, read_data
+from llava_core.cli.terminal import Device, Dtype, Limit, PromptName, app, bar, claim, no_part, read_data
 from llava_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ DrawSeed = Annotated[int, typer.Option(help="Seed of the draws.")]
 
 @app.command(epilog="Example: llava answer --checkpoint checkpoint/finetune --questions q.jsonl")
 def answer(
+    context: typer.Context,
     checkpoint: Checkpoint,
     image: Annotated[
         list[str] | None, typer.Option(help="File or address; several are shown together.")
@@ -66,6 +67,8 @@ def answer(
     quantize: Quantized = None,
 ) -> None:
     """Answer questions: one JSON line each. On --data also the likeliest option."""
+    if out is not None:
+        claim(context, out)
     from llava_core.inference.answer_file import answer_questions, answered, append_lines, settings_key
     from llava_core.inference.questions import Question, check_images, folder_questions, read_questions
 

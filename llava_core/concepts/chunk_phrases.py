@@ -1,7 +1,6 @@
 """The phrases of one chunk of captions: what a process computes, kept for resuming [edge]."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from llava_core.concepts.finders import load_finder
 from llava_core.concepts.phrases import PhraseForm, phrase_text
+from llava_core.drafts import whole_file
 
 _SEPARATOR = "\n"
 """Phrases are made of tokens, none of which holds white space."""
@@ -33,8 +33,7 @@ class ChunkPhrases:
 
     def write(self, path: Path) -> None:
         """Write the chunk; the file appears under its name only when it is whole."""
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        with draft.open("wb") as file:
+        with whole_file(path) as draft, draft.open("wb") as file:
             np.savez(
                 file,
                 allow_pickle=False,
@@ -44,7 +43,6 @@ class ChunkPhrases:
                 caption_keys=self.caption_keys,
                 text_keys=self.text_keys,
             )
-        draft.replace(path)
 
     @classmethod
     def read(cls, path: Path) -> "ChunkPhrases":

@@ -15,7 +15,6 @@ records for training, names an image by its file. All of ScienceQA takes 0.6 GB 
 
 import hashlib
 import io
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -25,6 +24,7 @@ from llava_core.data.example import Dataset
 from llava_core.data.image_files import opened_image
 from llava_core.data.parquet_file import reading_parquet
 from llava_core.data.scienceqa_dataset import TEXT_FIELDS, make_dataset
+from llava_core.drafts import whole_file
 from llava_core.errors import InputError
 from llava_core.folders import cache_folder
 
@@ -176,8 +176,6 @@ def _kept(content: bytes, cache: Path, file: Path, where: str) -> Path:
         raise InputError(error.problem, path=file, record=where, field="image") from None
     place = cache / digest[:2] / f"{digest}.{kind}"
     if not place.is_file() or place.stat().st_size != len(content):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft = place.with_name(f".{place.name}.{os.getpid()}")
-        draft.write_bytes(content)
-        draft.replace(place)
+        with whole_file(place, shared=True) as draft:
+            draft.write_bytes(content)
     return place

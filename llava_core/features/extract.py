@@ -20,6 +20,7 @@ from torch import nn
 from llava_core.checkpoint import LlavaBundle, checkpoint_hash, load_checkpoint
 from llava_core.checkpoint.load import folder_hash, says_what_it_saw
 from llava_core.checkpoint.sources import find_folder
+from llava_core.claims import check_writable
 from llava_core.data.example import Example
 from llava_core.data.prompts import PROMPTS
 from llava_core.errors import InputError
@@ -27,7 +28,7 @@ from llava_core.features.chunk import LEVELS, N_PASSES, NEED_CLIP, Tick, make_ch
 from llava_core.features.images import align_projector, feature_bytes
 from llava_core.features.parts import Parts
 from llava_core.features.store import MANIFEST_FILE, Block, FeatureStore, write_store
-from llava_core.folders import clear_drafts
+from llava_core.folders import check_replaceable, clear_drafts
 from llava_core.inference.asking import asking_bytes
 from llava_core.inference.replies import own_decoding
 from llava_core.memory import announce
@@ -105,6 +106,8 @@ def extract_features(
     """
     if not examples:
         raise ValueError("got no examples")
+    check_replaceable(out, marks=(MANIFEST_FILE,))
+    check_writable(out.parent, place=out)
     made_by = {
         "data_fingerprint": data_fingerprint,
         "checkpoints": {stage: checkpoint_hash(path) for stage, path in checkpoints.items()},
@@ -144,13 +147,16 @@ def extract_features(
                 bundle, chunks[number], align=align, layers=layers, clip_layers=clip_layers, tick=tick
             )
             parts.write(number, *made)
-    if parts.n_there < len(chunks):
-        return None if not _is_made(out, key) else out
-    with parts.joining() as is_ours:
-        if is_ours:
+    with parts.joining() as is_whole:
+        if is_whole:
             _join(
                 parts, examples, bundle, made_by, known=says_what_it_saw(checkpoints["finetune"]), align=align
             )
+    if is_whole:
+        return out
+    if not _is_made(out, key):
+        return None
+    parts.remove()  # chunks that this process did as well as another, which has joined them
     return out
 
 

@@ -6,7 +6,6 @@ folder. Processes share the chunks out by their numbers; a killed one finds what
 all chunks there joins them.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llava_core.claims import is_at
+from llava_core.drafts import whole_file
 from llava_core.errors import InputError
 
 
@@ -47,12 +48,10 @@ class Parts:
         """Write a chunk: its rows of each block, and numbers to be added up over all chunks."""
         from safetensors.numpy import save_file
 
-        self.folder.mkdir(parents=True, exist_ok=True)
-        draft = self.folder / f".{self._file(number).name}.{os.getpid()}"
         told = {name: str(count) for name, count in counts.items()}
         contiguous = {name: np.ascontiguousarray(array) for name, array in blocks.items()}
-        save_file(contiguous, draft, metadata=told)
-        draft.replace(self._file(number))
+        with self._held(alone=False), whole_file(self._file(number), shared=True) as draft:
+            save_file(contiguous, draft, metadata=told)
 
     def block(self, name: str) -> NDArray[Any]:
         """Return the rows of a block of all chunks, in the data's order."""
@@ -77,25 +76,36 @@ class Parts:
 
     @contextmanager
     def joining(self) -> Iterator[bool]:
-        """Keep others from joining, and remove the chunks at the end; False where another has joined."""
-        import fcntl
-
-        try:
-            lock = (self._all / ".lock").open("w")
-        except FileNotFoundError:
-            yield False
-            return
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if self.n_there < self.n_chunks:
-                yield False
-                return
-            yield True
-            self.remove()
+        """Keep others away while the chunks are joined, then remove them; False where some are missing."""
+        with self._held(alone=True):
+            is_whole = self.n_there == self.n_chunks
+            yield is_whole
+            if is_whole:
+                shutil.rmtree(self._all)
 
     def remove(self) -> None:
-        """Remove the chunks of a store that is made."""
-        shutil.rmtree(self._all, ignore_errors=True)
+        """Remove the chunks of a store that is made, once nobody writes one any more."""
+        if self._all.is_dir():
+            with self._held(alone=True):
+                shutil.rmtree(self._all)
+
+    @contextmanager
+    def _held(self, *, alone: bool) -> Iterator[None]:
+        """Keep the folder where it is; together with others who write chunks, or alone to remove it."""
+        import fcntl
+
+        file = self._all / ".lock"
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                lock = file.open("w")
+            except FileNotFoundError:
+                continue  # removed since
+            with lock:
+                fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+                if is_at(file, lock.fileno()):
+                    yield
+                    return
 
     @property
     def _all(self) -> Path:

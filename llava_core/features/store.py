@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from llava_core.data.json_file import read_json_object
 from llava_core.data.parquet_file import reading_parquet
+from llava_core.drafts import save_array
 from llava_core.errors import InputError, shown
 from llava_core.folders import check_replaceable, file_inside, whole_folder
 
@@ -80,7 +81,7 @@ def write_store(
         (draft / BLOCKS_FOLDER).mkdir()
         rows[list(COLUMNS)].to_parquet(draft / ROWS_FILE)
         for name, block in blocks.items():
-            np.save(draft / BLOCKS_FOLDER / f"{name}.npy", block.array, allow_pickle=False)
+            save_array(draft / BLOCKS_FOLDER / f"{name}.npy", block.array)
         files = {
             file.relative_to(draft).as_posix(): _sha256(file)
             for file in sorted(draft.rglob("*"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llava_core.data.json_file import parse_json, read_file
+from llava_core.drafts import naming
 from llava_core.errors import InputError
 from llava_core.inference.questions import Question
 
@@ -139,7 +140,7 @@ def answer_questions(
 def append_lines(path: Path, lines: Sequence[str]) -> None:
     """Add lines to a file in one write that has reached the disk on return."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    with naming(path), path.open("ab") as file:
         file.write("".join(f"{line}\n" for line in lines).encode())
         file.flush()
         os.fsync(file.fileno())

@@ -6,13 +6,14 @@ there as a whole; only the cache (``replies.sqlite``) is worth keeping.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from llava_core.backends.asking import Outcome
+from llava_core.drafts import whole_file
 from llava_core.folders import write_whole
 from llava_core.instructions.asking import Wanted
 from llava_core.instructions.kinds import KINDS, Kind
@@ -113,11 +114,12 @@ def write_records(
     aside: dict[tuple[str, str], SetAside] = {}
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as open_files:
-        lists = {name: open_files.enter_context(_List(out / record_file(KINDS[name]))) for name in prompts}
-        joined = open_files.enter_context(_List(out / JOINED))
-        unfinished = out / f".{SET_ASIDE}.unfinished"
-        open_files.callback(unfinished.unlink, missing_ok=True)
-        lines = open_files.enter_context(unfinished.open("w", encoding="utf-8"))
+        lists = {
+            name: open_files.enter_context(_json_list(out / record_file(KINDS[name]))) for name in prompts
+        }
+        joined = open_files.enter_context(_json_list(out / JOINED))
+        aside_draft = open_files.enter_context(whole_file(out / SET_ASIDE))
+        lines = open_files.enter_context(aside_draft.open("w", encoding="utf-8"))
         for each, outcome in zip(wanted, outcomes, strict=True):
             kind, scene = each.kind, scenes[each.index]
             result = results[kind.name]
@@ -126,8 +128,8 @@ def write_records(
                 result.n_without_boxes += kind.boxes and not scene.instances
             if outcome.value is not None:
                 made = record(kind, scene, outcome.value, questions=prompts[kind.name].questions, seed=seed)
-                lists[kind.name].add(made)
-                joined.add(made)
+                lists[kind.name](made)
+                joined(made)
                 result.statistics.add(made)
                 if result.counts["read"] <= SAMPLES_PER_KIND:
                     samples.append(Sample(kind=kind.name, scene=scene, record=made))
@@ -142,9 +144,7 @@ def write_records(
                 _write_line(lines, each, scene, outcome)
             elif outcome.texts:  # malformed, and the budget did not cover another try
                 _write_line(lines, each, scene, outcome)
-        lines.close()
         (out / SUMMARY).unlink(missing_ok=True)  # an earlier run's, to which the files no longer belong
-        unfinished.replace(out / SET_ASIDE)
     for name in KINDS:
         if name not in prompts:  # of an earlier run with other kinds; its replies are in the cache
             (out / record_file(KINDS[name])).unlink(missing_ok=True)
@@ -161,31 +161,20 @@ def record_file(kind: Kind) -> str:
     return f"{kind.name}.json"
 
 
-class _List:
-    """A JSON list that is written record by record, and put in place when all are there."""
+@contextmanager
+def _json_list(path: Path) -> Iterator[Callable[[Record], None]]:
+    """Give what adds a record to a JSON list, which is put in place when all are there."""
+    n_records = 0
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.unfinished = path.with_name(f".{path.name}.unfinished")
-        self.n_records = 0
+    def add(made: Record) -> None:
+        nonlocal n_records
+        file.write("[\n" if n_records == 0 else ",\n")
+        file.write(json.dumps(made, ensure_ascii=False))
+        n_records += 1
 
-    def __enter__(self) -> "_List":
-        self.file = self.unfinished.open("w", encoding="utf-8")
-        self.file.write("[")
-        return self
-
-    def add(self, made: Record) -> None:
-        self.file.write("\n" if self.n_records == 0 else ",\n")
-        self.file.write(json.dumps(made, ensure_ascii=False))
-        self.n_records += 1
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self.file:
-            self.file.write("\n]\n" if self.n_records else "]\n")
-        if kind is None:
-            self.unfinished.replace(self.path)
-        else:
-            self.unfinished.unlink(missing_ok=True)
+    with whole_file(path) as draft, draft.open("w", encoding="utf-8") as file:
+        yield add
+        file.write("\n]\n" if n_records else "[]\n")
 
 
 def _write_line(lines: TextIO, wanted: Wanted, scene: Scene, outcome: Outcome[tuple[Pair, ...]]) -> None:

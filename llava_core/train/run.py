@@ -18,6 +18,7 @@ import torch
 
 from llava_core.checkpoint import LlavaBundle, save_checkpoint, verify_checkpoint
 from llava_core.checkpoint.folder import MARKS
+from llava_core.claims import claimed
 from llava_core.data.conversation import Conversation
 from llava_core.data.template import TEMPLATES
 from llava_core.errors import InputError
@@ -99,7 +100,7 @@ def run_stage(
         raise InputError(f"got no example that stage {config.name!r} can learn {config.tasks} from")
     check_replaceable(out, marks=MARKS)
     here = join(run.device, strategy=run.strategy)
-    with threads(n_threads):
+    with threads(n_threads), claimed(out) if here.is_first else nullcontext():
         inputs = here.agree(inputs_hash(config, bundle, taken, seed=seed) if here.is_first else None)
         if here.agree(here.is_first and _is_finished(out, inputs)):
             if here.is_first:  # it may have been killed before its scratch files were removed

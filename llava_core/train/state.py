@@ -12,7 +12,8 @@ weights are not part of it: they come from the checkpoint that the stage started
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 
 from llava_core.data.json_file import check_is_file, read_json_object
 from llava_core.errors import InputError
+from llava_core.folders import whole_folder
 from llava_core.train.loop import Trace
 from llava_core.train.processes import Place, set_whole, whole
 
@@ -60,29 +62,17 @@ def save_state(
     here: Place,
 ) -> None:
     """Write the state after a step and remove all but the newest ``keep``; every process must call this."""
-    path = folder / f"step-{trace.n_steps:08d}"
-    draft = folder / f".{path.name}.writing"
+    gathered = ((name, whole(tensor).contiguous()) for name, tensor in _tensors(model, optimizer))
     if here.is_first:
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-    shard: dict[str, Tensor] = {}
-    n_shards = 0
-    for name, tensor in _tensors(model, optimizer):
-        full = whole(tensor).contiguous()
-        if not here.is_first:
-            continue
-        shard[name] = full
-        if sum(part.nbytes for part in shard.values()) >= SHARD_BYTES:
-            save_file(shard, draft / f"weights-{n_shards:05d}.safetensors")
-            shard, n_shards = {}, n_shards + 1
-    if here.is_first:
-        save_file(shard, draft / f"weights-{n_shards:05d}.safetensors")
-        about = {"inputs": inputs, "trace": asdict(trace)}
-        (draft / "state.json").write_text(json.dumps(about) + "\n")
-        shutil.rmtree(path, ignore_errors=True)
-        draft.replace(path)
+        with whole_folder(folder / f"step-{trace.n_steps:08d}") as draft:
+            for number, shard in enumerate(_shards(gathered)):
+                save_file(shard, draft / f"weights-{number:05d}.safetensors")
+            about = {"inputs": inputs, "trace": asdict(trace)}
+            (draft / "state.json").write_text(json.dumps(about) + "\n")
         for old in _states(folder)[:-keep]:
             shutil.rmtree(old)
+    else:
+        deque(gathered, maxlen=0)
     here.wait()
 
 
@@ -160,6 +150,17 @@ def _reading(path: Path) -> Iterator[None]:
 def _states(folder: Path) -> list[Path]:
     """Whole states, oldest first."""
     return sorted(path.parent for path in folder.glob("step-*/state.json"))
+
+
+def _shards(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
+    """Yield tensors in groups, each closed once it has `SHARD_BYTES`; one group at least."""
+    shard: dict[str, Tensor] = {}
+    for name, tensor in tensors:
+        shard[name] = tensor
+        if sum(part.nbytes for part in shard.values()) >= SHARD_BYTES:
+            yield shard
+            shard = {}
+    yield shard
 
 
 def _tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:

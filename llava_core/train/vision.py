@@ -26,6 +26,7 @@ from torch import Tensor
 
 from llava_core.checkpoint import LlavaBundle
 from llava_core.data.pixels import PixelReader, n_cores, pixel_batches
+from llava_core.drafts import whole_file
 from llava_core.train.loop import Progress
 from llava_core.train.processes import Place
 
@@ -191,10 +192,8 @@ def _part(folder: Path, number: int) -> Path:
 
 
 def _write_part(path: Path, features: Tensor) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.writing")
-    save_file({"features": features.contiguous()}, draft)
-    draft.replace(path)
+    with whole_file(path) as draft:
+        save_file({"features": features.contiguous()}, draft)
 
 
 def _fingerprint(bundle: LlavaBundle, images: Sequence[Path]) -> str:

@@ -1,6 +1,7 @@
 """The files that a run ends with: tables, summary, pages and, last, the manifest [edge]."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from llava_core.errors import InputError, shown
 from studies.catalog.questions import write_questions
 from studies.files import write_json
 from studies.predictions import write_predictions
-from studies.rundir import RunDir
+from studies.rundir import RunDir, held
 from studies.verified import checked, is_finished, list_anew
 
 PREDICTIONS_FILE = "predictions.parquet"
@@ -64,8 +65,9 @@ def render(path: Path) -> Path:
     In the manifest the new pages replace the old ones.
     """
     summary = read_summary(path)
-    report = _render(path, summary)
-    list_anew(path, written=PAGES)
+    with held(path):
+        report = _render(path, summary)
+        list_anew(path, written=PAGES)
     return report
 
 
@@ -84,9 +86,10 @@ def write_tuning_report(path: Path, out: Path | None = None) -> tuple[Path, list
     finished = is_finished(path)
     summary = read_summary(path) if finished else None
     page = out or path / OPTUNA_FILE
-    views = report_on_run(path, page, summary=summary, title=_tuning_title(summary))
-    if finished:
-        list_anew(path, written=PAGES)
+    with held(path) if finished and out is None else nullcontext():
+        views = report_on_run(path, page, summary=summary, title=_tuning_title(summary))
+        if finished and out is None:
+            list_anew(path, written=PAGES)
     return page, views
 
 

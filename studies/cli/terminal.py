@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from llava_core.errors import InputError, told_in_one_line
+from llava_core.errors import told_in_one_line
 from llava_core.keys import without_secrets
 
 WIDTH = 80
@@ -43,7 +43,7 @@ def one_line_errors() -> Iterator[None]:
     """Turn input that a user can mend, and files that cannot be written, into one line and exit code 2."""
     try:
         yield
-    except (InputError, OSError) as error:
+    except Exception as error:
         problem = told_in_one_line(error)
         if problem is None:
             raise

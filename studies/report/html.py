@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from studies.files import write_text
 from studies.report import anatomy, complementarity, confidence, cost, details, evidence, leaderboard
 from studies.report.format import FILTERS
 from studies.report.markdown import render_markdown
@@ -119,11 +120,7 @@ def write_tables(tables: Mapping[str, Sequence[Row]], folder: Path) -> None:
 
 def write_page(page: str, out: Path) -> Path:
     """Write a page through a temporary sibling, so that a reader never sees half of it."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    unfinished.write_text(page, encoding="utf-8")
-    unfinished.replace(out)
-    return out
+    return write_text(out, page)
 
 
 def template_environment() -> Environment:

@@ -16,14 +16,6 @@ TESTED = ("generate", "filter", "align", "finetune", "extract", "ensemble_vs_llm
 KILLS_EACH = 2
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Material]:
-    """Material that all processes of a test run share."""
-    own = tmp_path_factory.getbasetemp()
-    with material((own.parent if own.name.startswith("popen") else own) / "faults") as found:
-        yield found
-
-
 @pytest.mark.parametrize("name", TESTED)
 def test_a_killed_job_goes_on_to_the_same_end(name: str, made: Material, tmp_path: Path) -> None:
     job = JOBS[name]

@@ -12,6 +12,7 @@ from llava_core.backends.asking import Outcome, ask_all
 from llava_core.backends.budget import Budget
 from llava_core.backends.cache import ReplyCache
 from llava_core.backends.chat import Backend, Reply, Request
+from llava_core.drafts import whole_file
 from llava_core.evaluation.llava_bench.prompt import (
     MAX_TOKENS,
     TEMPERATURE,
@@ -197,7 +198,5 @@ def _review(task: Task, outcome: Outcome[tuple[float, float]], judge: str, setti
 
 
 def _replace(path: Path, lines: Sequence[str]) -> None:
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    append_lines(new, lines)
-    new.replace(path)
+    with whole_file(path) as draft:
+        append_lines(draft, lines)

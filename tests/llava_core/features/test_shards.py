@@ -53,6 +53,22 @@ def test_any_sharing_out_gives_the_same_bytes(checkpoints, drawn, tmp_path, smal
     assert sorted(path.name for path in tmp_path.iterdir()) == ["align", "finetune", "one", "two"]
 
 
+def test_a_process_that_another_was_faster_than_leaves_nothing_behind(
+    checkpoints, drawn, tmp_path, small_chunks, monkeypatch
+) -> None:
+    make, out = extract.make_chunk, tmp_path / "out"
+
+    def late(bundle, examples, **settings):
+        monkeypatch.setattr(extract, "make_chunk", make)
+        extract_features(checkpoints, drawn[:18], out, data_fingerprint="f")
+        return make(bundle, examples, **settings)
+
+    monkeypatch.setattr(extract, "make_chunk", late)
+    assert extract_features(checkpoints, drawn[:18], out, data_fingerprint="f") == out
+    FeatureStore.open(out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["align", "finetune", "out"]
+
+
 def test_a_killed_run_goes_on_with_the_next_chunk(
     checkpoints, drawn, tmp_path, small_chunks, monkeypatch
 ) -> None:

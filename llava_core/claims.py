@@ -1,0 +1,101 @@
+"""Places that one process at a time writes to, and that it finds out before any work is done [edge].
+
+A lock belongs to the process: the system takes it away from one that was killed. Its file is removed at the
+end, so that none is left beside a result.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+from llava_core.errors import InputError
+
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Hold the place of a result, a file or a folder that is replaced as a whole, until the context ends.
+
+    Raises
+    ------
+    InputError
+        If another process holds it, or nothing can be written there.
+    """
+    check_writable(out.parent, place=out)
+    with locked(out.with_name(f".{out.name}.claim"), place=out):
+        yield
+
+
+@contextmanager
+def locked(file: Path, *, place: Path) -> Iterator[None]:
+    """Hold a lock until the context ends.
+
+    Parameters
+    ----------
+    file : Path
+        Made, and removed at the end.
+    place : Path
+        What the error names.
+
+    Raises
+    ------
+    InputError
+        If another process holds it.
+    """
+    import fcntl
+
+    while True:
+        with _opened(file, place) as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    "another process writes this; wait for it, or name another --out", path=place
+                ) from None
+            if not is_at(file, lock.fileno()):
+                continue  # its holder ended, and removed it, between our opening and locking it
+            try:
+                yield
+            finally:
+                file.unlink(missing_ok=True)
+            return
+
+
+def check_writable(folder: Path, *, place: Path | None = None) -> None:
+    """Check that files can be written into a folder, made where it is missing.
+
+    Parameters
+    ----------
+    folder : Path
+    place : Path, optional
+        What the error names in place of the folder.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written to, or the disk is full already.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        told = (error.strerror or str(error)).lower()
+        raise InputError(f"nothing can be written here ({told})", path=place or folder) from None
+
+
+def _opened(file: Path, place: Path) -> IO[str]:
+    try:
+        return file.open("w")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(place)) from error
+
+
+def is_at(file: Path, descriptor: int) -> bool:
+    """Whether an open file is the one that stands at a path."""
+    try:
+        return os.path.samestat(file.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,72 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llava_core.claims import check_writable, claimed, locked
+from llava_core.errors import InputError
+
+HOLD = """
+import sys
+from pathlib import Path
+from llava_core.claims import claimed
+with claimed(Path("out")):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_place_belongs_to_one_until_it_ends(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    with (
+        claimed(out),
+        pytest.raises(InputError, match="out: another process writes this"),
+        claimed(out),
+    ):
+        pass
+    with claimed(out):
+        pass
+    assert list(out.parent.iterdir()) == []
+
+
+def test_a_killed_process_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).resolve().parents[2]
+    monkeypatch.setenv("PYTHONPATH", str(root))
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(InputError, match="another process"), claimed(tmp_path / "out"):
+        pass
+    holder.kill()
+    holder.communicate()
+    with claimed(tmp_path / "out"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, opened = tmp_path / "lock", []
+
+    def remove_once(path: Path, place: Path):
+        opened.append(path.open("w"))
+        if len(opened) == 1:
+            path.unlink()
+        return opened[-1]
+
+    monkeypatch.setattr("llava_core.claims._opened", remove_once)
+    with locked(file, place=tmp_path):
+        assert file.is_file()
+    assert len(opened) == 2
+
+
+def test_a_file_is_no_folder_to_write_into(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file: nothing can be written here"):
+        check_writable(tmp_path / "file")
+    with pytest.raises(InputError, match="out: nothing can be written here"), claimed(tmp_path / "file/out"):
+        pass
