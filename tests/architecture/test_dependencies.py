@@ -51,6 +51,11 @@ def imported(*folders: str) -> dict[str, list[str]]:
     return found
 
 
+def floor(need: Requirement) -> Version:
+    (version,) = [part.version for part in need.specifier if part.operator == ">="]
+    return Version(version)
+
+
 def has_reason(need: Requirement) -> bool:
     """Whether a comment stands behind the requirement in pyproject.toml."""
     return re.search(rf'"{re.escape(str(need.name))}\b[^"]*"[\],]+ +# \w', TEXT) is not None
@@ -89,7 +94,7 @@ def test_a_package_has_one_floor_in_all_groups() -> None:
 def test_the_lowest_pins_are_the_floors() -> None:
     lowest = pins("lowest.txt")
     needs = [need for group in ("base", "torch", "test") for need in declared()[group]]
-    floors = {canonicalize_name(need.name): Version(str(need.specifier).removeprefix(">=")) for need in needs}
+    floors = {canonicalize_name(need.name): floor(need) for need in needs}
     assert {name: Version(lowest[name]) for name in floors} == floors
 
 
