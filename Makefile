@@ -4,6 +4,7 @@
 #   TORCH_INDEX=URL      index that is asked for torch beside pip's own. The default serves the CPU build;
 #                        .../whl/cu130 selects a CUDA build; empty leaves the choice to pip's own index.
 #   TORCH=keep           do not install torch: .venv sees the one that PYTHON already has
+#   CONSTRAINTS=FILE     versions to install: constraints/lowest.txt is the floor of every range in pyproject.toml
 #   OUT=runs/...         where `make study` writes
 #   STUDY_ARGS="..."     more options for `studies run` (see `.venv/bin/studies run --help`)
 
@@ -22,12 +23,12 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Set-up -------------------------------------------------------------------------------------------------
 
-# Changes only when another torch is asked for, so that the next target is then made anew.
-.venv/torch: FORCE
+# Changes only when other versions are asked for, so that the next target is then made anew.
+.venv/asked: FORCE
 	@mkdir -p .venv
-	@echo '$(TORCH) $(TORCH_INDEX)' | cmp -s - $@ || echo '$(TORCH) $(TORCH_INDEX)' > $@
+	@echo '$(TORCH) $(TORCH_INDEX) $(CONSTRAINTS)' | cmp -s - $@ || echo '$(TORCH) $(TORCH_INDEX) $(CONSTRAINTS)' > $@
 
-.venv/ready: pyproject.toml .venv/torch $(wildcard constraints/*.txt)
+.venv/ready: pyproject.toml .venv/asked $(wildcard constraints/*.txt)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed; name one with PYTHON=..." >&2; exit 2; }
 	@{ test -x $(BIN)/python && test "$(TORCH)" != keep; } || $(PYTHON) -m venv $(if $(filter keep,$(TORCH)),--system-site-packages) .venv
 ifneq ($(TORCH),keep)
@@ -41,7 +42,7 @@ endif
 	$(BIN)/python -m pip install --quiet --constraint .venv/constraints.txt --editable '.[torch,test]'
 	@touch $@
 
-.PHONY: FORCE setup study test test-full lint screenshots clean
+.PHONY: FORCE setup study test pytest test-full lint pins screenshots clean
 FORCE:
 setup: .venv/ready
 
@@ -58,13 +59,29 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Native thread pools are held to one thread: the test processes already fill the cores.
-test: lint
+test: lint pytest
+
+# Native thread pools are held to one thread: the test processes already fill the cores. With
+# CONSTRAINTS=constraints/lowest.txt this, but not lint, passes: types and rules are those of the pinned versions.
+pytest: .venv/ready
 	OMP_NUM_THREADS=1 $(PYTEST)
 
 # The same, but a skipped test is a failure.
 test-full: lint
 	OMP_NUM_THREADS=1 $(PYTEST) --no-skips
+
+# Versions -----------------------------------------------------------------------------------------------
+
+# Needs uv. Keeps what is pinned as far as pyproject.toml allows it; PINS=--upgrade raises everything. torch names
+# its CUDA libraries itself, to the version; XGBoost is one library under two names.
+COMPILE := uv pip compile pyproject.toml --extra torch --extra test --python-platform linux \
+	--quiet --no-annotate --custom-compile-command 'make pins'
+
+pins:
+	$(COMPILE) $(PINS) --python-version 3.11 --output-file constraints/py311.txt
+	$(COMPILE) $(PINS) --python-version 3.12 --output-file constraints/py312.txt
+	$(COMPILE) --resolution lowest-direct --python-version 3.11 --output-file constraints/lowest.txt
+	sed -i -E '/^(cuda|nvidia|triton)/d; s/^xgboost-cpu==(.*)/&\nxgboost==\1/' constraints/*.txt
 
 # The pictures of the README, from the report in OUT; needs Chromium.
 screenshots: .venv/ready

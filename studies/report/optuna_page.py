@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
-
 from llava_core.errors import InputError
 from llava_core.keys import without_secrets
 from studies.report.html import template_environment, write_page
@@ -69,7 +67,7 @@ def write_optuna_report(
             most_trials=MOST_TRIALS,
             versions=versions,
             files=[csv_file.name, json_file.name],
-            plotly_js=Markup(get_plotlyjs()),
+            plotly_js=get_plotlyjs(),
         )
     )
     numbers = [{key: value for key, value in view.items() if key not in DRAWN} for view in views]

@@ -4,6 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.architecture.pins import licences
 
 FREE_OF_TORCH = [
     "ensembles.registry",
@@ -26,20 +30,29 @@ FREE_OF_TORCH = [
 ]
 
 
-def loads_torch(statement: str) -> bool:
-    """Whether a fresh interpreter that runs the statement ends up with torch or transformers loaded."""
-    probe = f"{statement}; import sys; print('torch' in sys.modules or 'transformers' in sys.modules)"
+EXTRAS = {
+    canonicalize_name(Requirement(need).name).replace("-", "_")
+    for extra, needs in licences.PROJECT["optional-dependencies"].items()
+    if extra != "test"
+    for need in needs
+}
+"""What only extras bring, as it is imported."""
+
+
+def loads_of_extras(statement: str) -> set[str]:
+    """Return what a fresh interpreter that runs the statement ends up with, of the packages of extras."""
+    probe = f"{statement}; import sys; print(*sys.modules)"
     answer = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
-    return answer.stdout.strip() == "True"
+    return EXTRAS & set(answer.stdout.split())
 
 
 @pytest.mark.parametrize("module", FREE_OF_TORCH)
-def test_module_does_not_load_torch(module: str) -> None:
-    assert not loads_torch(f"import {module}")
+def test_module_loads_neither_torch_nor_anything_else_of_an_extra(module: str) -> None:
+    assert loads_of_extras(f"import {module}") == set()
 
 
-def test_the_probe_sees_torch_where_it_is() -> None:
-    assert loads_torch("import torch")
+def test_the_probe_sees_extras_where_they_are() -> None:
+    assert loads_of_extras("import torch, huggingface_hub") >= {"torch", "huggingface_hub"}
 
 
 def test_ensembles_loads_nothing_of_the_other_packages() -> None:
