@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
 from multiprocessing import get_context
 from threading import Thread
 from time import sleep
@@ -33,8 +32,14 @@ def done_by_workers(
     """Yield the results of jobs as they are done by processes of joblib, which end with this one."""
     from joblib import Parallel, delayed
 
-    work: Any = Parallel(n_jobs=n_processes, return_as="generator_unordered")
-    results: Iterator[Result] = work(delayed(_do)(do, job, os.getpid()) for job in jobs)
+    work: Any = Parallel(
+        n_jobs=n_processes,
+        backend="loky",
+        return_as="generator_unordered",
+        initializer=_watch,
+        initargs=(os.getpid(),),
+    )
+    results: Iterator[Result] = work(delayed(do)(job) for job in jobs)
     return results
 
 
@@ -43,15 +48,8 @@ def _begin(parent: int) -> None:
     _watch(parent)
 
 
-def _do(do: Callable[[Job], Result], job: Job, parent: int) -> Result:
-    if os.getpid() != parent:  # with one process, joblib does the job in this one
-        _watch(parent)
-    return do(job)
-
-
-@cache
 def _watch(parent: int) -> None:
-    """Let this process end soon after its parent; once asked for is enough."""
+    """Let this process end soon after its parent."""
 
     def end_with_parent() -> None:
         while os.getppid() == parent:

@@ -17,7 +17,7 @@ POOL = """
     pool.submit(sleep, 0).result()
 """
 JOBLIB = """
-    next(done_by_workers(sleep, [0, 600, 600], n_processes=2))
+    next(done_by_workers(sleep, [0, 600], n_processes=3))  # one works, two are idle
 """
 SCRIPT = """
 import os, signal, psutil
