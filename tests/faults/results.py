@@ -113,7 +113,7 @@ def answers(folder: Path) -> dict[str, str]:
 def steps(folder: Path) -> dict[str, str]:
     """Return what a study has done: steps, folds of estimators, and trials."""
     out = folder / "out"
-    found = marks_of(folder, "out/oof/folds/[!.]*.npz", "out/models/*/method.json")
+    found = marks_of(folder, "out/oof/folds/[!.]*.npz")
     for marker in sorted((out / "steps").glob("[!.]*.json")):
         told = json.loads(marker.read_text())
         if told["state"] == "done":
