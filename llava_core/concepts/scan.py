@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import asdict, dataclass
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,8 @@ def scan_captions(
                 take()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in active_children():  # of a broken pool, one that lives on may keep it from ending
+                worker.kill()
             raise
     return Scan(builder=builder, n_captions=n_captions, bad_records=bad, n_resumed=n_resumed)
 
