@@ -100,9 +100,14 @@ def fill(job: Job, made: Material, folder: Path, *, share: float) -> Outcome:
 
 def stage_of(job: Job, ended: "subprocess.CompletedProcess[str]", place: Path) -> str:
     """Return the stage of the file that the last words of a command name."""
-    named = ended.stderr.rpartition("while writing ")[2].partition(" (")[0].removeprefix(f"{place}/")
-    stages = (stage for stage, names in job.stages.items() if any(fnmatch(named, name) for name in names))
+    file = str(place / named(ended)).removeprefix(f"{place}/")
+    stages = (stage for stage, names in job.stages.items() if any(fnmatch(file, name) for name in names))
     return next(stages, next(iter(job.stages)))
+
+
+def named(ended: "subprocess.CompletedProcess[str]") -> str:
+    """Return the file that could not be written, as a command's last words name it."""
+    return ended.stderr.rpartition("while writing ")[2].rpartition(" (")[0]
 
 
 def pages(folder: Path) -> int:
@@ -115,8 +120,9 @@ def no_space(ended: "subprocess.CompletedProcess[str]", place: Path) -> str:
 
     The line names a file there, in full or relative to the place.
     """
-    told = "error: no space left on the disk while writing "
-    return one_line(ended, f"{told}{place}/") and one_line(ended, f"{told}out")
+    problem = one_line(ended, "error: no space left on the disk while writing ")
+    is_there = (place / named(ended)).is_relative_to(place)
+    return problem or ("" if is_there else f"names no file there: {ended.stderr[-600:]}")
 
 
 def one_line(ended: "subprocess.CompletedProcess[str]", told: str) -> str:
