@@ -52,3 +52,15 @@ def test_a_run_that_is_written_to_is_not_reported_on(made: Material, tmp_path: P
             assert (ended.exit_code, ended.stderr.splitlines()[-1]) == (2, f"error: {run}: {HELD}")
         assert CliRunner().invoke(studies, resumed).exit_code == 2
     assert files_of(run, "**/*") == before
+
+
+def test_a_run_that_goes_on_is_reported_on_elsewhere_alone(made: Material, tmp_path: Path) -> None:
+    run = shutil.copytree(made.undisturbed(JOBS["ensemble_vs_llm"]) / "out", tmp_path / "run")
+    (run / "manifest.json").unlink()  # as a run does that goes on
+    before = files_of(run, "**/*")
+    with held(run):
+        ended = CliRunner().invoke(studies, ["optuna", str(run)])
+        assert (ended.exit_code, ended.stderr.splitlines()[-1]) == (2, f"error: {run}: {HELD}")
+        elsewhere = ["optuna", str(run), "--out", str(tmp_path / "so_far.html")]
+        assert CliRunner().invoke(studies, elsewhere).exit_code == 0
+    assert files_of(run, "**/*") == before
