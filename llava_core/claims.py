@@ -23,8 +23,11 @@ def claimed(out: Path) -> Iterator[None]:
     InputError
         If another process holds it, or nothing can be written there.
     """
-    check_writable(out.parent, place=out)
-    with locked(out.with_name(f".{out.name}.claim"), place=out):
+    place = Path(os.path.realpath(out))  # of a link, where it leads; of ".", the folder's name
+    if not place.name:
+        raise InputError("got the root of all folders, which nothing can replace", path=out)
+    check_writable(place.parent, place=out)
+    with locked(place.with_name(f".{place.name}.claim"), place=out):
         yield
 
 

@@ -28,10 +28,14 @@ def check_replaceable(path: Path, *, marks: Sequence[str]) -> None:
     Raises
     ------
     InputError
-        If a file, a folder of others or a mount stands there, or the folder above it cannot be made.
+        If a file, a folder of others, a mount or the working folder stands there, or the folder above it
+        cannot be made.
     """
     path = Path(path)
-    if path.is_mount():
+    place = Path(os.path.realpath(path))
+    if place == Path(os.path.realpath(os.curdir)):
+        raise InputError("got the working folder, which is not replaced; name a folder in it", path=path)
+    if place.is_mount():
         raise InputError("got a mount point, which nothing can replace; name a folder in it", path=path)
     if path.is_dir():
         if any(path.iterdir()) and not any((path / mark).is_file() for mark in marks):

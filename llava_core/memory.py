@@ -60,10 +60,9 @@ def announce(more: float) -> str:
         If so much is not free.
     """
     need, free = held_bytes() + more, free_bytes()
-    told = f"needs at most {told_bytes(need)} of memory, {told_bytes(free)} are free"
     if need > free:
-        raise InputError(told, field="memory")
-    return told
+        raise InputError(f"too little memory: may need up to {told_bytes(need)}, {told_bytes(free)} are free")
+    return f"needs at most {told_bytes(need)} of memory, {told_bytes(free)} are free"
 
 
 def _left_in_groups(groups: Path, groups_of_self: Path) -> Iterator[float]:

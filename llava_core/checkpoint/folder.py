@@ -49,8 +49,8 @@ from llava_core.model.projector import projector_kind, projector_settings
 
 SCHEMA_VERSION = 2
 OURS = "llava_core.json"
-MARKS = (OURS, "manifest.json")
-"""Of these one at least stands in every checkpoint of ours."""
+MARKS = (OURS,)
+"""Tells a checkpoint of ours; ``manifest.json`` stands in feature stores and runs, too."""
 _NEEDED = {"config.json", OURS}
 _READ_BYTES = 1 << 24
 

@@ -99,6 +99,7 @@ def judge(
     "The relative score is the figure that papers report: 100 x the candidate's mean / the reference's."
 )
 def score(
+    context: typer.Context,
     reviews: Annotated[
         list[Path], typer.Argument(help="Files of reviews, ours or published; runs of one judge together.")
     ],
@@ -125,6 +126,8 @@ def score(
 
     if out is not None and out.suffix not in (".json", ".md"):
         raise InputError(f"got {out.name!r}, allowed are files of type .json and .md", field="out")
+    if out is not None:
+        claim(context, out)
     repeated = [path for path in reviews if reviews.count(path) > 1]
     if repeated:
         raise InputError("got this file twice, allowed is once", path=repeated[0])
@@ -144,7 +147,6 @@ def score(
     else:
         _show(shown)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, told if out.suffix == ".json" else as_markdown(shown))
         typer.echo(f"written: {out}", err=as_json)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llava_core.cli.terminal import Data, Limit, app, done, no_part, read_data
+from llava_core.cli.terminal import Data, Limit, app, claim, done, no_part, read_data
 
 
 @app.command(
@@ -13,6 +13,7 @@ from llava_core.cli.terminal import Data, Limit, app, done, no_part, read_data
     "Then: llava finetune --chat records.json --recipe scienceqa_7b --base ckpt/align --out ckpt/sqa"
 )
 def records(
+    context: typer.Context,
     data: Data,
     out: Annotated[Path, typer.Option(help="File to write: a JSON list.")],
     part: Annotated[str | None, typer.Option(help="Part of the data set; all if not given.")] = None,
@@ -29,6 +30,7 @@ def records(
     from llava_core.data.prompts import find_prompt
 
     chosen = find_prompt(prompt)
+    claim(context, out)
     dataset = read_data(data)
     examples = (dataset.split(part) if part else dataset.examples)[:limit]
     if not examples:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from llava_core.cli.terminal import Data, Part, Seed, bench, done, no_part, read_data
+from llava_core.cli.terminal import Data, Part, Seed, bench, claim, done, no_part, read_data
 from llava_core.errors import InputError
 from llava_core.folders import write_whole
 
@@ -17,6 +17,7 @@ from llava_core.folders import write_whole
     "--data SCIENCEQA --answers a.json --answers b.json --lenient"
 )
 def scienceqa(
+    context: typer.Context,
     data: Data,
     answers: Annotated[
         list[Path],
@@ -43,6 +44,8 @@ def scienceqa(
     from llava_core.evaluation.score_table import score_data, score_lines
     from llava_core.evaluation.scoring import score
 
+    if out is not None:
+        claim(context, out)
     dataset = read_data(data)
     examples = dataset.split(part) if dataset.splits else dataset.examples
     if not examples:
@@ -63,7 +66,6 @@ def scienceqa(
     else:
         typer.echo("\n".join(score_lines(scores, with_topics=topics)))
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, text + "\n")
         if not as_json:
             done(out)

@@ -27,7 +27,7 @@ from llava_core.errors import InputError
 from llava_core.features.chunk import LEVELS, N_PASSES, NEED_CLIP, Tick, make_chunk
 from llava_core.features.images import align_projector, feature_bytes
 from llava_core.features.parts import Parts
-from llava_core.features.store import MANIFEST_FILE, Block, FeatureStore, write_store
+from llava_core.features.store import MANIFEST_FILE, MARKS, Block, FeatureStore, write_store
 from llava_core.folders import check_replaceable, clear_drafts
 from llava_core.inference.asking import asking_bytes
 from llava_core.inference.replies import own_decoding
@@ -106,7 +106,7 @@ def extract_features(
     """
     if not examples:
         raise ValueError("got no examples")
-    check_replaceable(out, marks=(MANIFEST_FILE,))
+    check_replaceable(out, marks=MARKS)
     check_writable(out.parent, place=out)
     made_by = {
         "data_fingerprint": data_fingerprint,

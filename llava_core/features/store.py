@@ -25,6 +25,8 @@ from llava_core.folders import check_replaceable, file_inside, whole_folder
 
 SCHEMA_VERSION = 1
 ROWS_FILE, MANIFEST_FILE, BLOCKS_FOLDER = "rows.parquet", "manifest.json", "blocks"
+MARKS = (ROWS_FILE,)
+"""Tells a store; ``manifest.json`` stands in checkpoints and runs, too."""
 COLUMNS = ("example_id", "group", "split", "n_options", "answer", "seen_in_training")
 
 Level = Literal["example", "option"]
@@ -67,7 +69,7 @@ def write_store(
     ValueError
         If a column is missing or a block has another number of rows than its level asks for.
     """
-    check_replaceable(path, marks=(MANIFEST_FILE,))
+    check_replaceable(path, marks=MARKS)
     missing = [column for column in COLUMNS if column not in rows]
     if missing:
         raise ValueError(f"got rows without {', '.join(missing)}")

@@ -164,7 +164,7 @@ def check_memory(
         (f"{frugal} over {n} devices", plan(again, tokens // 4, n)) for n in (2, 4, 8, 16) if n > here.world
     ]
     help_ = next((f"use {way} ({told_bytes(p.total)}), or " for way, p in ways if p.total <= free), "use ")
-    raise InputError(f"{wanted.told()}, {told_bytes(free)} are free: {help_}LoRA", field="memory")
+    raise InputError(f"{wanted.told()}, {told_bytes(free)} are free: {help_}LoRA")
 
 
 def free_bytes(device: torch.device) -> float:

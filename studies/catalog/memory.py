@@ -131,8 +131,7 @@ def with_room(spec: Spec, need: Need, peak: Peak, progress: Progress) -> Spec:
     least = held + need.fixed + need.per_worker
     if least > free:
         raise InputError(
-            f"needs at least {told_bytes(least)} of memory, {told_bytes(free)} are free",
-            field="memory",
+            f"too little memory: may need up to {told_bytes(least)}, {told_bytes(free)} are free"
         )
     n_workers, workers = spec.jobs, ""
     if need.per_worker:

@@ -86,7 +86,7 @@ def write_tuning_report(path: Path, out: Path | None = None) -> tuple[Path, list
     finished = is_finished(path)
     summary = read_summary(path) if finished else None
     page = out or path / OPTUNA_FILE
-    with held(path) if finished and out is None else nullcontext():
+    with held(path) if out is None else nullcontext():
         views = report_on_run(path, page, summary=summary, title=_tuning_title(summary))
         if finished and out is None:
             list_anew(path, written=PAGES)

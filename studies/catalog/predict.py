@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from llava_core.claims import check_writable
 from llava_core.data.example import Dataset
 from llava_core.errors import InputError
 from llava_core.evaluation.answers import PublishedAnswers, read_answers
@@ -60,7 +59,6 @@ def predict_with(
     InputError
         If the run, the method, or something the method needs is missing, or was changed after the run.
     """
-    check_writable(out.parent, place=out)
     summary = read_summary(run_path)
     name = method or summary["choice"]["method"]
     saved = _read_checked(run_path, name)

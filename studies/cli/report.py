@@ -1,11 +1,13 @@
 """Commands that report on finished runs [edge]."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from llava_core.claims import claimed
 from llava_core.errors import InputError
 from studies.cli.terminal import WIDTH, app, one_line_errors, open_console
 from studies.progress import shown
@@ -74,7 +76,8 @@ def report_tuning(
             if dashboard:
                 raise typer.Exit(server.serve_studies(run or source, port=port))
             page = out or Path(OPTUNA_FILE)
-            views = report_on_studies(run or source, page)
+            with claimed(page):
+                views = report_on_studies(run or source, page)
         else:
             tuned_members(run)
             with shown(open_console(stderr=True)) as progress:
@@ -83,7 +86,8 @@ def report_tuning(
                 if dashboard:
                     raise typer.Exit(server.serve_run(run, progress, port=port))
                 progress.stage("read the trials")
-                page, views = write_tuning_report(run, out)
+                with nullcontext() if out is None else claimed(out):
+                    page, views = write_tuning_report(run, out)
         open_console().print(tuning_table(views))
         typer.echo(f"report: {page}")
 
@@ -108,12 +112,13 @@ def compare(
     with one_line_errors():
         if out.suffix != ".html":
             raise InputError(f"got {out.name}, allowed is a name that ends in .html", field="out")
-        with shown(open_console(stderr=True)) as progress:
-            progress.stage("read the runs")
-            found = read_runs(runs)
-            compared = compare_runs(found, tick=progress.stage("compare the runs"))
-        write_json(out.with_suffix(".json"), compared)
-        write_comparison(compared, out)
+        with claimed(out):
+            with shown(open_console(stderr=True)) as progress:
+                progress.stage("read the runs")
+                found = read_runs(runs)
+                compared = compare_runs(found, tick=progress.stage("compare the runs"))
+            write_json(out.with_suffix(".json"), compared)
+            write_comparison(compared, out)
         console = open_console()
         head, rows = terminal_rows(compared)
         table = Table(box=None, pad_edge=False, width=min(console.width, WIDTH))

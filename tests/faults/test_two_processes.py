@@ -24,7 +24,7 @@ def test_two_processes_started_together_end_as_one(name: str, made: Material, tm
     assert two_at_once(JOBS[name], made, tmp_path / "run").defects == []
 
 
-@pytest.mark.parametrize("name", ["generate", "filter", "align", "answer", "convert"])
+@pytest.mark.parametrize("name", ["generate", "filter", "align", "answer", "convert", "records"])
 def test_a_place_that_is_held_is_refused(
     name: str, made: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -33,12 +33,23 @@ def test_a_place_that_is_held_is_refused(
     commands = {
         "answer": ["answer", "--checkpoint", "none", "--question", "What?", "--out", "out"],
         "convert": ["convert", "--source", "none", "--out", "out"],
+        "records": ["records", "--data", "none", "--out", "out"],
     }
     command = commands.get(name) or JOBS[name].command(made)[2:]
     with claimed(Path("out")):
         ended = CliRunner().invoke(llava, command)
     assert isinstance(ended.exception, InputError)
     assert str(ended.exception) == f"out: {HELD}"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_another_process_writes_is_refused(made: Material, tmp_path: Path) -> None:
+    run, data = made.undisturbed(JOBS["ensemble_vs_llm"]) / "out", str(made.data)
+    out = tmp_path / "out.html"
+    with claimed(out):
+        for command in (["optuna", str(run)], ["compare", str(run)], ["predict", str(run), "--data", data]):
+            ended = CliRunner().invoke(studies, [*command, "--out", str(out)])
+            assert (ended.exit_code, ended.stderr.splitlines()[-1]) == (2, f"error: {out}: {HELD}")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -51,4 +62,16 @@ def test_a_run_that_is_written_to_is_not_reported_on(made: Material, tmp_path: P
             ended = CliRunner().invoke(studies, command)
             assert (ended.exit_code, ended.stderr.splitlines()[-1]) == (2, f"error: {run}: {HELD}")
         assert CliRunner().invoke(studies, resumed).exit_code == 2
+    assert files_of(run, "**/*") == before
+
+
+def test_a_run_that_goes_on_is_reported_on_elsewhere_alone(made: Material, tmp_path: Path) -> None:
+    run = shutil.copytree(made.undisturbed(JOBS["ensemble_vs_llm"]) / "out", tmp_path / "run")
+    (run / "manifest.json").unlink()  # as a run does that goes on
+    before = files_of(run, "**/*")
+    with held(run):
+        ended = CliRunner().invoke(studies, ["optuna", str(run)])
+        assert (ended.exit_code, ended.stderr.splitlines()[-1]) == (2, f"error: {run}: {HELD}")
+        elsewhere = ["optuna", str(run), "--out", str(tmp_path / "so_far.html")]
+        assert CliRunner().invoke(studies, elsewhere).exit_code == 0
     assert files_of(run, "**/*") == before

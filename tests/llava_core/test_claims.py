@@ -30,6 +30,20 @@ def test_a_place_belongs_to_one_until_it_ends(tmp_path: Path) -> None:
     assert list(out.parent.iterdir()) == []
 
 
+def test_a_place_is_the_same_under_all_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "link").symlink_to(out)
+    monkeypatch.chdir(out)
+    with claimed(out):
+        for name in (Path(), Path("../out"), tmp_path / "link"):
+            with pytest.raises(InputError, match="another process writes this"), claimed(name):
+                pass
+    assert {file.name for file in tmp_path.iterdir()} == {"out", "link"}
+    with pytest.raises(InputError, match="/: got the root of all folders"), claimed(Path("/")):
+        pass
+
+
 def test_a_killed_process_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = Path(__file__).resolve().parents[2]
     monkeypatch.setenv("PYTHONPATH", str(root))

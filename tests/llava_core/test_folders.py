@@ -1,6 +1,10 @@
+from pathlib import Path
+
 import pytest
 
+from llava_core.checkpoint.folder import MARKS as of_checkpoint
 from llava_core.errors import InputError
+from llava_core.features.store import MARKS as of_store
 from llava_core.folders import check_replaceable, clear_drafts, whole_folder
 
 
@@ -27,6 +31,28 @@ def test_a_folder_of_others_and_a_file_stay(tmp_path, bundle):
     with pytest.raises(InputError, match="the folder above cannot be made"):
         check_replaceable(precious / "deep" / "er", marks=())
     assert precious.read_text() == "precious"
+
+
+def test_the_working_folder_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (Path(), tmp_path, Path("..") / tmp_path.name):
+        with pytest.raises(InputError, match="got the working folder, which is not replaced"):
+            check_replaceable(name, marks=())
+
+
+def test_each_command_replaces_folders_of_its_own_kind_alone(tmp_path):
+    for kind, marks in (("checkpoint", of_checkpoint), ("store", of_store)):
+        (tmp_path / kind).mkdir()
+        for name in (*marks, "manifest.json"):
+            (tmp_path / kind / name).write_text("")
+    (tmp_path / "run").mkdir()
+    for name in ("spec.json", "manifest.json"):
+        (tmp_path / "run" / name).write_text("")
+    for kind, marks in (("checkpoint", of_checkpoint), ("store", of_store)):
+        check_replaceable(tmp_path / kind, marks=marks)
+        for other in {"checkpoint", "store", "run"} - {kind}:
+            with pytest.raises(InputError, match="not ours to replace"):
+                check_replaceable(tmp_path / other, marks=marks)
 
 
 def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path):

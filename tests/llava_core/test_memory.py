@@ -55,5 +55,5 @@ def test_what_does_not_fit_is_refused_with_both_figures(monkeypatch: pytest.Monk
     monkeypatch.setattr(memory, "held_bytes", lambda: 1e9)
     monkeypatch.setattr(memory, "free_bytes", lambda: 3e9)
     assert announce(1.5e9) == "needs at most 2.5 GB of memory, 3.0 GB are free"
-    with pytest.raises(InputError, match=r"field memory: needs at most 3.5 GB of memory, 3.0 GB are free"):
+    with pytest.raises(InputError, match=r"too little memory: may need up to 3.5 GB, 3.0 GB are free"):
         announce(2.5e9)

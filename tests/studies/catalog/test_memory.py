@@ -59,7 +59,7 @@ def test_fewer_workers_where_there_is_no_room_for_all(given: Callable[[float], A
 
 def test_no_room_for_one_worker_is_refused(given: Callable[[float], Any]) -> None:
     spec, peak, notes = given(3.4e9)
-    with pytest.raises(InputError, match=r"memory: needs at least 3.5 GB of memory, 3.4 GB are free"):
+    with pytest.raises(InputError, match=r"too little memory: may need up to 3.5 GB, 3.4 GB are free"):
         with_room(spec, NEED, peak, notes)
     assert notes.told == []
 
