@@ -32,7 +32,7 @@ def claimed(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(file: Path, *, place: Path) -> Iterator[None]:
+def locked(file: Path, *, place: Path, wait: bool = False) -> Iterator[None]:
     """Hold a lock until the context ends.
 
     Parameters
@@ -41,18 +41,20 @@ def locked(file: Path, *, place: Path) -> Iterator[None]:
         Made, and removed at the end.
     place : Path
         What the error names.
+    wait : bool
+        Until another process lets go of it.
 
     Raises
     ------
     InputError
-        If another process holds it.
+        If another process holds it and is not waited for.
     """
     import fcntl
 
     while True:
         with _opened(file, place) as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InputError(
                     "another process writes this; wait for it, or name another --out", path=place

@@ -128,7 +128,8 @@ def _free(place: str | None) -> str:
     for folder in Path(place).absolute().parents:
         with suppress(OSError):
             free = shutil.disk_usage(folder).free
-            return f" ({free / 1e6:,.1f} MB free)" if free >= 1e6 else f" ({free / 1e3:,.0f} kB free)"
+            told = f"{free / 1e6:,.1f} MB" if free >= 1e6 else f"{free / 1e3:,.0f} kB"
+            return f" ({told} free without it)"
     return ""
 
 

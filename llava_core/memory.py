@@ -8,8 +8,6 @@ of GPUs, and what other programs will take later.
 from collections.abc import Iterator
 from pathlib import Path
 
-from llava_core.errors import InputError
-
 GROUPS, GROUPS_OF_SELF = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _FILES = {
     2: ("", "memory.max", "memory.current", "inactive_file"),
@@ -47,22 +45,27 @@ def told_bytes(n_bytes: float) -> str:
 
 
 def announce(more: float) -> str:
-    """Return the line that tells how much memory this process will hold at most.
+    """Return the line that tells how much memory this process will hold at most, and if that may be too much.
 
     Parameters
     ----------
     more : float
         Bytes at most, beyond what it holds now.
-
-    Raises
-    ------
-    InputError
-        If so much is not free.
     """
     need, free = held_bytes() + more, free_bytes()
-    if need > free:
-        raise InputError(f"too little memory: may need up to {told_bytes(need)}, {told_bytes(free)} are free")
-    return f"needs at most {told_bytes(need)} of memory, {told_bytes(free)} are free"
+    return f"needs at most {told_bytes(need)} of memory; {told_free(free, need)}"
+
+
+def told_free(free: float, need: float) -> str:
+    """Return what is said of free memory beside what is needed at most: a bound, which may not be reached.
+
+    Examples
+    --------
+    >>> told_free(8e9, 1e9), told_free(8e9, 9e9)
+    ('8.0 GB are free', 'only 8.0 GB are free, it may run out')
+    """
+    is_little = need > free
+    return f"{'only ' * is_little}{told_bytes(free)} are free{', it may run out' * is_little}"
 
 
 def _left_in_groups(groups: Path, groups_of_self: Path) -> Iterator[float]:

@@ -5,13 +5,13 @@ somebody else made stays visible. Left out: the pictures of the bundled data, wh
 covers; and whoever changes the manifest as well, since a hash is no signature.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from llava_core.data.json_file import read_json_object
 from llava_core.errors import InputError
 from studies.files import file_hash, write_json
 from studies.rundir import MANIFEST_FILE, SCHEMA_VERSION, SPEC_FILE, describe_file, kept_files
@@ -57,8 +57,8 @@ def read_manifest(run_path: Path) -> dict[str, Any]:
         raise InputError(
             f"holds {'an unfinished run; finish it with --resume' if has_run else 'no run'}", path=run_path
         )
+    manifest = read_json_object(file)
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         version, files = manifest["schema_version"], manifest["files"]
         is_sound = all({"bytes", "sha256"} <= described.keys() for described in files.values())
     except (ValueError, KeyError, TypeError, AttributeError):

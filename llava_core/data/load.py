@@ -55,6 +55,10 @@ def _read(path: Path, progress: Progress | None) -> Dataset:
     if not path.exists():
         raise InputError("no such file or folder", path=path)
     check_is_file(path)
+    if path.name == "problems.json":
+        raise InputError(
+            f"got one file of ScienceQA's layout, allowed is its folder, {path.parent}", path=path
+        )
     kind = path.suffix.lower()
     if kind == ".json" or (kind == ".jsonl" and _holds_conversations(path)):
         return load_scienceqa_records(path, progress=progress)

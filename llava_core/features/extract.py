@@ -101,8 +101,7 @@ def extract_features(
     Raises
     ------
     InputError
-        If a checkpoint is not whole, an image cannot be read, there is no such layer or prompt, or memory is
-        too small.
+        If a checkpoint is not whole, an image cannot be read, or there is no such layer or prompt.
     """
     if not examples:
         raise ValueError("got no examples")

@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from llava_core.checkpoint import LlavaBundle
+from llava_core.claims import check_writable, locked
 from llava_core.data.pixels import PixelReader, n_cores, pixel_batches
 from llava_core.drafts import whole_file
 from llava_core.train.loop import Progress
@@ -146,9 +147,12 @@ def open_vision(
     place = folder / _fingerprint(bundle, images)
     starts = range(0, len(images), IMAGES_PER_PART)
     for number, start in list(enumerate(starts))[here.rank :: here.world]:
-        if not _part(place, number).is_file():
+        part = _part(place, number)
+        if part.is_file():
+            _lock(part).unlink(missing_ok=True)  # of a process that was killed; nobody writes it any more
+        else:
             made = keep_in_memory(bundle, images[start : start + IMAGES_PER_PART])
-            _write_part(_part(place, number), torch.stack(list(made.values())))
+            _write_part(part, torch.stack(list(made.values())))
         if progress is not None:
             progress(min(start + IMAGES_PER_PART, len(images)), len(images))
     here.wait()
@@ -191,9 +195,17 @@ def _part(folder: Path, number: int) -> Path:
     return folder / f"features-{number:05d}.safetensors"
 
 
+def _lock(part: Path) -> Path:
+    return part.with_name(f".{part.name}.lock")
+
+
 def _write_part(path: Path, features: Tensor) -> None:
-    with whole_file(path) as draft:
-        save_file({"features": features.contiguous()}, draft)
+    """Write a part, unless another training, into another folder beside this one's, has done so meanwhile."""
+    check_writable(path.parent)
+    with locked(_lock(path), place=path, wait=True):
+        if not path.is_file():
+            with whole_file(path) as draft:
+                save_file({"features": features.contiguous()}, draft)
 
 
 def _fingerprint(bundle: LlavaBundle, images: Sequence[Path]) -> str:

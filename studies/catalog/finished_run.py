@@ -56,6 +56,8 @@ class FinishedRun:
         rows = self.predictions[self.predictions["method"] == method]
         try:
             each = [question_scores(of_seed, ids).credit for _, of_seed in rows.groupby("seed")]
+            if not each:
+                raise ValueError("which has no answers")
         except ValueError as error:
             told = f"does not fit {QUESTIONS_FILE}: method {method}, {error}"
             raise InputError(told, path=self.path / PREDICTIONS_FILE) from None

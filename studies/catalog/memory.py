@@ -15,9 +15,8 @@ from typing import TypeVar
 import numpy as np
 
 from llava_core.data.example import Example
-from llava_core.errors import InputError
 from llava_core.features.store import FeatureStore
-from llava_core.memory import free_bytes, held_bytes, told_bytes
+from llava_core.memory import free_bytes, held_bytes, told_bytes, told_free
 from studies.catalog.probing.material import Material
 from studies.catalog.provenance import Peak
 from studies.pipeline import Checkpoints
@@ -114,6 +113,8 @@ def ablation_need(examples: Sequence[Example]) -> Need:
 def with_room(spec: Spec, need: Need, peak: Peak, progress: Progress) -> Spec:
     """Tell what the run will hold at most, and return its spec with as many workers as there is room for.
 
+    One at least: what is told is a bound, and a run that is ended for want of memory can go on.
+
     Parameters
     ----------
     spec : StudySpec
@@ -121,27 +122,18 @@ def with_room(spec: Spec, need: Need, peak: Peak, progress: Progress) -> Spec:
     peak : Peak
         Keeps what is told.
     progress : Progress
-
-    Raises
-    ------
-    InputError
-        If there is no room for one worker.
     """
     held, free = held_bytes(), free_bytes()
     least = held + need.fixed + need.per_worker
-    if least > free:
-        raise InputError(
-            f"too little memory: may need up to {told_bytes(least)}, {told_bytes(free)} are free"
-        )
     n_workers, workers = spec.jobs, ""
     if need.per_worker:
-        n_workers = min(spec.jobs, 1 + int((free - least) / need.per_worker))
+        n_workers = min(spec.jobs, 1 + max(0, int((free - least) / need.per_worker)))
         workers = f" with {n_workers} worker{'s' * (n_workers > 1)}"
     if n_workers < spec.jobs:
         workers += f", {spec.jobs} were asked for"
     peak.announced_bytes = round(held + need.fixed + n_workers * need.per_worker)
-    told = told_bytes(peak.announced_bytes)
-    progress.note(f"needs at most {told} of memory{workers}; {told_bytes(free)} are free")
+    need_told, free_told = told_bytes(peak.announced_bytes), told_free(free, peak.announced_bytes)
+    progress.note(f"needs at most {need_told} of memory{workers}; {free_told}")
     return replace(spec, jobs=n_workers)
 
 

@@ -2,8 +2,8 @@
 
 Scratch names are those that begin with a dot, or end in ``.partial``; what stands under them, or within such
 a folder, is no result yet. All else is opened by a reader of its kind, to the end, and every manifest is held
-against the files that it lists. Two kinds of file grow at their end and may end in a torn line, which reading
-drops: Optuna's journals and files of answers.
+against the files that it lists. Three kinds of file grow at their end and may end in a torn line, which
+reading drops: Optuna's journals, answers and reviews.
 """
 
 import csv

@@ -95,7 +95,7 @@ def test_a_short_write_of_an_array_is_a_full_disk(tmp_path: Path, monkeypatch: p
     assert result.exit_code == 2
     told = f"error: no space left on the disk while writing {tmp_path / 'run'} ("
     assert result.stderr.startswith(told)
-    assert result.stderr.endswith(" MB free)\n")
+    assert result.stderr.endswith(" MB free without it)\n")
 
 
 @pytest.mark.parametrize("verb", [["run", "ensemble_vs_llm"], ["data", "mini"]])
@@ -144,7 +144,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert result.exit_code == 2
     told = f"error: no space left on the disk while writing {tmp_path / 'run' / 'features'} ("
     assert result.stderr.startswith(told)
-    assert result.stderr.endswith(" MB free)\n")
+    assert result.stderr.endswith(" MB free without it)\n")
 
 
 def test_the_report_is_the_last_line_and_the_spec_is_kept(

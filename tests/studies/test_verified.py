@@ -104,8 +104,9 @@ def test_what_is_about_to_be_written_is_added_and_not_changed_when_cut_off(run: 
     ("content", "told"),
     [
         (None, "holds an unfinished run"),
-        ("{", "got a broken manifest"),
-        ("[]", "got a broken manifest"),
+        ("{", "broken JSON"),
+        ("[]", "got a list, allowed is an object"),
+        ('{"a": ' * 2000 + "1" + "}" * 2000, "nested too deeply"),
         ('{"schema_version": 1}', "got a broken manifest"),
         ('{"schema_version": 1, "files": {"a": 1}}', "got a broken manifest"),
         ('{"schema_version": 1, "files": {"a": {}}}', "field files: got a file without"),

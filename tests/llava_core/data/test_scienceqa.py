@@ -210,3 +210,11 @@ def test_image_cut_short_is_refused(write: Callable[..., Path]) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match="cannot be read as an image"):
         check_images(load_scienceqa(root))
+
+
+def test_the_file_in_place_of_its_folder_is_refused(tmp_path):
+    (tmp_path / "problems.json").write_text("{}")
+    with pytest.raises(
+        InputError, match=r"problems.json: got one file of ScienceQA's layout, allowed is its"
+    ):
+        load_dataset(tmp_path / "problems.json")

@@ -1,3 +1,5 @@
+from threading import Thread
+
 import pytest
 import torch
 
@@ -48,6 +50,35 @@ def test_a_killed_fill_goes_on_with_the_next_part(bundle, images, tmp_path, monk
     vision = open_vision(bundle, images, keeping="disk", folder=tmp_path, here=HERE)
     assert filled == [images[:10], images[10:20], images[20:]]
     torch.testing.assert_close(vision.fetch(images), torch.stack(list(pass_(bundle, images).values())))
+
+
+def test_trainings_that_write_the_same_part_at_once_do_not_disturb_each_other(tmp_path):
+    part, errors = tmp_path / "features-00000.safetensors", []
+
+    def write():
+        try:
+            for _ in range(50):
+                module._write_part(part, torch.ones(3, 2, 2))
+                part.unlink(missing_ok=True)
+        except OSError as error:
+            errors.append(error)
+
+    threads = [Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_a_training_that_was_killed_after_a_part_is_removed(bundle, images, tmp_path):
+    open_vision(bundle, images, keeping="disk", folder=tmp_path, here=HERE)
+    (folder,) = tmp_path.iterdir()
+    lock = folder / ".features-00000.safetensors.lock"
+    lock.touch()
+    open_vision(bundle, images, keeping="disk", folder=tmp_path, here=HERE)
+    assert not lock.exists()
 
 
 def test_processes_share_the_parts(bundle, images, tmp_path):

@@ -177,6 +177,17 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path, changes: dict[str, A
         read_runs([first, second])
 
 
+def test_predictions_without_answers_of_a_method_are_refused(tmp_path: Path) -> None:
+    first, second = write_run(tmp_path / "a"), write_run(tmp_path / "b")
+    table = pd.read_parquet(second / "predictions.parquet")
+    write_predictions(table[table["method"] != "stacking"], second / "predictions.parquet")
+    RunDir(path=second).finish({})
+    with pytest.raises(
+        InputError, match=r"does not fit questions.parquet: method stacking, which has no answers"
+    ):
+        compare_runs(read_runs([first, second]), n_boot=50)
+
+
 def test_the_command_writes_page_and_json_and_a_table_of_80_columns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
