@@ -6,7 +6,7 @@ end, so that none is left beside a result.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -26,9 +26,22 @@ def claimed(out: Path) -> Iterator[None]:
     place = Path(os.path.realpath(out))  # of a link, where it leads; of ".", the folder's name
     if not place.name:
         raise InputError("got the root of all folders, which nothing can replace", path=out)
-    check_writable(place.parent, place=out)
-    with locked(place.with_name(f".{place.name}.claim"), place=out):
+    with leaving_no_empty(place.parent):
+        check_writable(place.parent, place=out)
+        with locked(place.with_name(f".{place.name}.claim"), place=out):
+            yield
+
+
+@contextmanager
+def leaving_no_empty(folder: Path) -> Iterator[None]:
+    """Remove at the end what was made of a folder and those above it, where nothing came to stand in them."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
         yield
+    finally:
+        for each in missing:
+            with suppress(OSError):  # not empty
+                each.rmdir()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from llava_core.claims import check_writable, locked
+from llava_core.claims import check_writable, leaving_no_empty, locked
 from llava_core.data.json_file import check_is_file, read_file
 from llava_core.drafts import naming
 from llava_core.errors import InputError
@@ -191,9 +191,10 @@ def held(path: Path) -> Iterator[None]:
     InputError
         If another process works in it, or nothing can be written into it.
     """
-    check_writable(path)
-    with locked(path / ".lock", place=path):
-        yield
+    with leaving_no_empty(path):
+        check_writable(path)
+        with locked(path / ".lock", place=path):
+            yield
 
 
 def kept_files(folder: Path, *, within: Path | None = None) -> list[str]:

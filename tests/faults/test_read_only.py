@@ -1,9 +1,11 @@
 """A folder that cannot be written to is told in one line before any work is done."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -43,10 +45,11 @@ def test_a_read_only_run_is_read_and_not_written(read_only: Disk, tmp_path: Path
     assert page.is_file()
 
 
-def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("permissions do not bind the administrator")
+def test_a_folder_without_permission_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
+    if os.geteuid() == 0:  # permissions do not bind the administrator
+        refusal = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        monkeypatch.setattr("llava_core.claims.TemporaryFile", Mock(side_effect=refusal))
     with pytest.raises(InputError, match=r"closed: nothing can be written here \(permission denied\)"):
         check_writable(closed)

@@ -27,7 +27,10 @@ def test_a_place_belongs_to_one_until_it_ends(tmp_path: Path) -> None:
         pass
     with claimed(out):
         pass
-    assert list(out.parent.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+    with claimed(out):
+        out.touch()
+    assert list(out.parent.iterdir()) == [out]
 
 
 def test_a_place_is_the_same_under_all_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
