@@ -6,14 +6,6 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from llava_core.model.compiling import compile_decoder
 from llava_core.model.packing import pack_arguments, packed
 
-SIZES = {
-    "vocab_size": 50,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-}
 PACKS = [(7, 4), (3, 5, 9), (8,), (6, 2, 2, 5)]
 
 
@@ -22,7 +14,10 @@ PACKS = [(7, 4), (3, 5, 9), (8,), (6, 2, 2, 5)]
 def test_a_compiled_decoder_gives_the_same_and_is_not_compiled_anew_for_every_row(checkpointing):
     torch.manual_seed(0)
     torch.compiler.reset()
-    llm = AutoModelForCausalLM.from_config(LlamaConfig(**SIZES)).train()
+    config = LlamaConfig(
+        vocab_size=50, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4
+    )
+    llm = AutoModelForCausalLM.from_config(config).train()
     if checkpointing:
         llm.activation_checkpointing_enable({"use_reentrant": False})
     rows = [torch.randint(50, (1, sum(lengths))) for lengths in PACKS]
