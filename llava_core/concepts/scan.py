@@ -92,6 +92,7 @@ def scan_captions(
     n_captions = n_resumed = 0
     search = partial(find_in_chunk, finder=config.finder, form=config.form)
     waiting: deque[tuple[Path, Future[ChunkPhrases] | None, tuple[int, int]]] = deque()
+    of_others = set(active_children())
     pool: Executor = _Here() if n_processes == 1 else worker_pool(n_processes)
 
     def take() -> None:
@@ -121,7 +122,8 @@ def scan_captions(
                 take()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for worker in active_children():  # of a broken pool, one that lives on may keep it from ending
+            # Of a broken pool, a worker that lives on may keep it from ending.
+            for worker in set(active_children()) - of_others:
                 worker.kill()
             raise
     return Scan(builder=builder, n_captions=n_captions, bad_records=bad, n_resumed=n_resumed)

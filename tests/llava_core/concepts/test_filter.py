@@ -1,7 +1,9 @@
 import json
 import shutil
+import time
 from collections import Counter
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -261,3 +263,18 @@ def test_coverage_counts_phrases_and_follows_their_order() -> None:
     assert (np.diff(told.before) <= 0).all()
     assert (told.after_low <= told.after).all()
     assert (told.after <= told.after_high).all()
+
+
+def test_processes_of_others_outlive_a_filter_that_fails(tsv, tmp_path, monkeypatch):
+    other = get_context("spawn").Process(target=time.sleep, args=(600,))
+    other.start()
+
+    def fails(*given, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scan, "find_in_chunk", fails)
+    with pytest.raises(KeyboardInterrupt):
+        filter_captions([tsv], tmp_path / "out", TELLING, n_processes=1, chunk_captions=30)
+    assert other.is_alive()
+    other.kill()
+    other.join()
