@@ -6,6 +6,7 @@ is done again.
 
 import hashlib
 import json
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from typing import Any
 from studies.catalog.same_results import ASIDE
 
 TIMES = ("seconds", "cpu_seconds")
+SERVER = re.compile(rb"127\.0\.0\.1:\d+")
+"""Address of a server of the tests."""
 
 
 def digest(content: bytes) -> str:
@@ -41,12 +44,20 @@ def json_digest(file: Path, aside: frozenset[str] | tuple[str, ...]) -> str:
 
 
 def generated(folder: Path) -> dict[str, str]:
+    """Return what was generated, the server's address aside: each process of a test run has its own.
+
+    Replies go by their texts, as their keys are made from the address too.
+    """
     out = folder / "out"
-    # Not by their keys: these tell the server too, and each process of a test run has its own.
     with sqlite3.connect(out / "replies.sqlite") as base:
         texts = Counter(digest(text.encode()) for (text,) in base.execute("SELECT text FROM replies"))
     base.close()
-    return files_of(out, "*", but=["replies.sqlite"]) | {f"reply {text}": str(n) for text, n in texts.items()}
+    files = {
+        file.name: digest(SERVER.sub(b"server", file.read_bytes()))
+        for file in out.iterdir()
+        if file.name != "replies.sqlite"
+    }
+    return files | {f"reply {text}": str(n) for text, n in texts.items()}
 
 
 def filtered(folder: Path) -> dict[str, str]:

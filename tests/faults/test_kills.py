@@ -29,6 +29,12 @@ def test_a_killed_job_goes_on_to_the_same_end(name: str, made: Material, tmp_pat
     assert outcome.faults
 
 
+def test_another_server_makes_no_difference(made: Material, tmp_path: Path) -> None:
+    made.undisturbed(JOBS["generate"])
+    with material(made.folder) as elsewhere:
+        assert disturb(JOBS["generate"], elsewhere, tmp_path / "run", []).defects == []
+
+
 def test_every_stage_has_a_job() -> None:
     stages = {stage for job in JOBS.values() for stage in job.stages}
     assert stages >= {
