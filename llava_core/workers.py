@@ -19,7 +19,12 @@ Result = TypeVar("Result")
 
 
 def worker_pool(n_processes: int) -> ProcessPoolExecutor:
-    """Return processes that leave Ctrl-C to this one, and end with it however it ends."""
+    """Return processes that leave Ctrl-C to this one, and end with it however it ends.
+
+    What they return must be small, and go by files where it is not: of one that is killed in the middle of a
+    large message the pool waits for the other half for ever. So does Python before 3.11.5 for whoever should
+    read what it sends, where that is larger than a pipe holds (64 KB).
+    """
     # Spawned, not forked: progress bars, pyarrow and torch have threads of their own.
     return ProcessPoolExecutor(
         n_processes, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)

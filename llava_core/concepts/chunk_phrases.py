@@ -33,7 +33,8 @@ class ChunkPhrases:
 
     def write(self, path: Path) -> None:
         """Write the chunk; the file appears under its name only when it is whole."""
-        with whole_file(path) as draft, draft.open("wb") as file:
+        # A worker whose run was killed may still be at it.
+        with whole_file(path, shared=True) as draft, draft.open("wb") as file:
             np.savez(
                 file,
                 allow_pickle=False,

@@ -3,6 +3,8 @@
 Chunks are read by one process, searched by others and joined in the order of the files, so that the result
 does not depend on how many there are. Each searched chunk is kept in ``OUT.parts/KEY`` until the filter is
 done; the key covers files, columns and finder, and a run that was killed searches only what is not there.
+
+Captions and what is found in them go from process to process by files there, see `worker_pool`.
 """
 
 import hashlib
@@ -12,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import asdict, dataclass
-from functools import partial
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from llava_core.concepts.chunk_phrases import ChunkPhrases, find_in_chunk
 from llava_core.concepts.finders import RULES, finder_version
 from llava_core.concepts.index import IndexBuilder
 from llava_core.concepts.phrases import PhraseForm
+from llava_core.drafts import whole_file
 from llava_core.errors import InputError
 from llava_core.workers import worker_pool
 
@@ -90,17 +92,15 @@ def scan_captions(
     bad: list[str] = []
     builder = IndexBuilder()
     n_captions = n_resumed = 0
-    search = partial(find_in_chunk, finder=config.finder, form=config.form)
-    waiting: deque[tuple[Path, Future[ChunkPhrases] | None, tuple[int, int]]] = deque()
+    waiting: deque[tuple[Path, Future[None] | None, tuple[int, int]]] = deque()
     of_others = set(active_children())
     pool: Executor = _Here() if n_processes == 1 else worker_pool(n_processes)
 
     def take() -> None:
         file, found, (done, total) = waiting.popleft()
-        chunk = ChunkPhrases.read(file) if found is None else found.result()
         if found is not None:
-            chunk.write(file)
-        builder.add(chunk)
+            found.result()
+        builder.add(ChunkPhrases.read(file))
         if progress is not None:
             progress(done, total)
 
@@ -108,21 +108,20 @@ def scan_captions(
         try:
             for number, (chunk, place) in enumerate(all_chunks(paths, config, bad, size=chunk_captions)):
                 file = folder / f"chunk-{number:05d}.npz"
-                there = file.is_file()
-                n_resumed += there
                 n_captions += len(chunk.captions)
-                sources = [
-                    "\0".join(part or "" for part in told)
-                    for told in zip(chunk.ids, chunk.images, chunk.urls, strict=True)
-                ]
-                waiting.append((file, None if there else pool.submit(search, chunk.captions, sources), place))
+                if file.is_file():
+                    n_resumed += 1
+                    waiting.append((file, None, place))
+                else:
+                    captions = _write_captions(folder, number, chunk)
+                    waiting.append((file, pool.submit(_search, captions, file, config), place))
                 while len(waiting) > _WAITING_PER_PROCESS * n_processes:
                     take()
             while waiting:
                 take()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            # Of a broken pool, a worker that lives on may keep it from ending.
+            # What they are at is of no use any more.
             for worker in set(active_children()) - of_others:
                 worker.kill()
             raise
@@ -156,6 +155,25 @@ def all_chunks(
 def remove_parts(parts: Path) -> None:
     """Remove what was kept for resuming."""
     shutil.rmtree(parts, ignore_errors=True)
+
+
+def _write_captions(folder: Path, number: int, chunk: CaptionChunk) -> Path:
+    """Write a chunk's captions, and what tells each from another one with the same words."""
+    sources = [
+        "\0".join(part or "" for part in told)
+        for told in zip(chunk.ids, chunk.images, chunk.urls, strict=True)
+    ]
+    file = folder / f"captions-{number:05d}.json"
+    with whole_file(file) as draft:
+        draft.write_text(json.dumps([chunk.captions, sources]))
+    return file
+
+
+def _search(captions: Path, file: Path, config: ScanConfig) -> None:
+    """Write the phrases of a file of captions, which is removed."""
+    texts, sources = json.loads(captions.read_text())
+    find_in_chunk(texts, sources, finder=config.finder, form=config.form).write(file)
+    captions.unlink()
 
 
 def _key(paths: Sequence[Path], config: ScanConfig, chunk_captions: int) -> str:

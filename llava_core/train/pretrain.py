@@ -7,10 +7,13 @@ nothing yet. See `llava_core.train.contrastive` and `llava_core.train.language` 
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from transformers import (
     CLIPConfig,
@@ -104,10 +107,12 @@ def pretrain(
     """
     tokenizer = tiny_tokenizer(examples, texts, vocab_size=config.sizes.vocab_size)
     bundle = tiny_bundle(config.sizes, tokenizer, seed=seed)
-    with worker_pool(1) as pool:
-        pending = pool.submit(train_tiny_llm, examples, texts, config, tokenizer, seed=seed)
+    with TemporaryDirectory() as scratch, worker_pool(1) as pool:
+        weights = Path(scratch) / "llm.safetensors"
+        pending = pool.submit(_save_tiny_llm, weights, examples, texts, config, tokenizer, seed=seed)
         clip_state, clip_meta = train_tiny_clip(examples, config, tokenizer, seed=seed, progress=progress)
-        llm_state, llm_meta = pending.result()
+        llm_meta = pending.result()
+        llm_state = load_file(weights)
     bundle.whole_clip.load_state_dict({name: torch.from_numpy(value) for name, value in clip_state.items()})
     bundle.model.llm.load_state_dict({name: torch.from_numpy(value) for name, value in llm_state.items()})
     bundle.model.requires_grad_(False).eval()
@@ -271,6 +276,13 @@ def train_tiny_llm(
             progress=progress,
         )
     return _arrays(bundle.model.llm), {**asdict(trace), "n_questions": len(examples), "n_texts": len(texts)}
+
+
+def _save_tiny_llm(weights: Path, *inputs: Any, seed: int) -> dict[str, Any]:
+    """Do `train_tiny_llm` and leave the weights in a file, see `worker_pool`."""
+    state, meta = train_tiny_llm(*inputs, seed=seed)
+    save_file(state, weights)
+    return meta
 
 
 def _rows(data: CaptionedImages, keep: np.ndarray) -> CaptionedImages:

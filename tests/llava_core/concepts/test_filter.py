@@ -1,9 +1,11 @@
 import json
+import select
 import shutil
 import time
 from collections import Counter
 from dataclasses import replace
 from multiprocessing import get_context
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +146,22 @@ def test_a_killed_run_goes_on(tsv: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert again == whole
     assert len(searched) == 7 - n_kept
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_workers_are_sent_files(tsv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a message that a killed worker left half, the other half would be waited for for ever."""
+    lengths = []
+
+    class Telling(scan._Here):
+        def submit(self, call, /, *args, **named):
+            done = super().submit(call, *args, **named)
+            lengths.extend(len(ForkingPickler.dumps(sent)) for sent in ((call, args, named), done.result()))
+            return done
+
+    monkeypatch.setattr(scan, "worker_pool", lambda n_processes: Telling())
+    filter_captions([tsv], tmp_path / "out", TELLING, n_processes=2)
+    assert len(lengths) == 2
+    assert max(lengths) < select.PIPE_BUF < tsv.stat().st_size
 
 
 def test_parts_of_other_inputs_are_not_taken_up(tsv: Path, tmp_path: Path) -> None:
