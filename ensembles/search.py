@@ -151,13 +151,22 @@ def open_study(search: Search) -> Any:
 
 
 def open_storage(storage: Path | str) -> Any:
-    """Open a journal file, or the database of a URL."""
+    """Open a journal file, or the database of a URL.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If the database's driver is not installed.
+    """
     if isinstance(storage, str):
         from optuna.storages import RDBStorage
         from sqlalchemy.pool import NullPool
 
-        # A worker that is idle, or done, holds no connection.
-        return RDBStorage(storage, engine_kwargs={"poolclass": NullPool})
+        try:
+            # A worker that is idle, or done, holds no connection.
+            return RDBStorage(storage, engine_kwargs={"poolclass": NullPool})
+        except ImportError as error:
+            raise error.__cause__ or error from None  # Optuna's own does not name the driver
     return open_journal(storage)
 
 

@@ -186,6 +186,7 @@ def test_a_secret_in_a_setting_is_refused_before_anything_is_written(
         f"postgresql://127.0.0.1:1/db?password={CANARY}",
         f"nosuch://me:{CANARY}@host/db",
         f"postgresql+nosuch://me:{CANARY}@host/db",
+        f"mysql://me:{CANARY}@host/db",
     ],
 )
 @pytest.mark.parametrize("verb", ["optuna", "tune-worker"])

@@ -69,6 +69,7 @@ def test_a_worker_is_told_what_it_cannot_join(
         ("storage=postgresql://me:secret@host/db", "field storage: got a URL with a password"),
         ("storage=postgresql://127.0.0.1:1/db", "which cannot be opened"),
         ("storage=nosuch://host/db", "which cannot be opened"),
+        ("storage=mysql://host/db", "field storage: the driver MySQLdb is not installed"),
         ("device=cuda", "field device: got cuda, and this build of XGBoost has none"),
         ("device=tpu", "field device: got 'tpu', allowed are cpu, cuda"),
         ("dask=tcp://127.0.0.1:1", "where no scheduler answers"),
