@@ -152,7 +152,7 @@ def score_batch(
         **shown,
         attention_mask=mask,
         position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-        past_key_values=cache,
+        cache=cache,
         use_cache=True,
         output_hidden_states=from_prompt,
     )
@@ -165,7 +165,7 @@ def score_batch(
         inputs_embeds=model.llm.get_input_embeddings()(option_ids),
         attention_mask=torch.cat([mask[owner], read], 1),
         position_ids=mask[owner].sum(1, keepdim=True) + torch.arange(option_ids.shape[1], device=device),
-        past_key_values=cache,
+        cache=cache,
         use_cache=True,
         output_hidden_states=bool(layers),
         **still,

@@ -179,7 +179,7 @@ def seeing(llm: PreTrainedModel, sight: Sight | None) -> Iterator[None]:
 
     def show(decoder: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         assert sight is not None
-        is_prompt = kwargs["past_key_values"].get_seq_length() == 0
+        is_prompt = kwargs["cache"].get_seq_length() == 0
         embeddings = kwargs.get("inputs_embeds")
         new: Tensor = kwargs["input_ids"] if embeddings is None else embeddings
         return args, kwargs | {SIGHT: sight if is_prompt else sight.continued(new.shape[1])}

@@ -56,8 +56,8 @@ def test_what_is_stored_is_what_is_computed(stored: Any, executed: Any) -> None:
     assert {kind for _, kind, _ in kept} == {"stdout", "text/plain", "text/html", "image/png"}
     for (cell, kind, before), (_, _, after) in zip(kept, made, strict=True):
         if kind == "image/png":
-            # Another version of the drawing library may place a letter a pixel aside.
-            assert pixels(before).shape == pytest.approx(pixels(after).shape, abs=4), cell
+            # Another version of the drawing library may place a letter a pixel aside, or have other margins.
+            assert pixels(before).shape == pytest.approx(pixels(after).shape, rel=0.02), cell
             if pixels(before).shape == pixels(after).shape:
                 assert np.abs(pixels(before) - pixels(after)).mean() < 5, cell
         else:
