@@ -138,6 +138,8 @@ def generate(
     write_page(out / write.PAGE, summary, results, images=images)
     write.write_summary(out, summary)
     _tell(summary, out, tries)
+    if any(kind["failed"] or kind["unasked"] for kind in summary["kinds"].values()):
+        raise typer.Exit(1)
 
 
 def _scenes(

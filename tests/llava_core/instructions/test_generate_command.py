@@ -146,7 +146,7 @@ def test_what_stays_malformed_or_unanswered_is_set_aside_with_its_texts(
     out, server = tmp_path / "out", chat_server(answer)
     words = ("--kinds", "conversation", "--tries", "2")
     result = run(write_scenes(5), server, out, *words)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output
     told = summary_of(out)["kinds"]["conversation"]
     assert {name: told[name] for name in ("asked", "read", "malformed", "failed", "unasked")} == {
         "asked": 5,
@@ -181,7 +181,7 @@ def test_a_budget_ends_a_run_cleanly_and_a_larger_one_goes_on(
     server, scenes, out = chat_server(good_reply), write_scenes(10), tmp_path / "out"
     words = ("--per-kind", "4", "--max-tokens", "100", "--price-in", "2", "--price-out", "8")
     result = run(scenes, server, out, *words, "--budget-tokens", "9000", "--concurrency", "1")
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output
     told = summary_of(out)["kinds"]
     unasked = sum(told[kind]["unasked"] for kind in KINDS)
     assert 0 < unasked < 12
@@ -228,7 +228,7 @@ def test_a_malformed_reply_is_told_though_the_budget_covers_no_further_try(
     server, scenes, out = chat_server(lambda _: "No format at all."), write_scenes(1), tmp_path / "out"
     words = ("--kinds", "conversation", "--max-tokens", "900", "--concurrency", "1")
     result = run(scenes, server, out, *words, "--budget-tokens", "2500")
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output
     assert len(server.requests) < 3
     [row] = set_aside(out)
     assert row["why"] == "unasked"
