@@ -44,16 +44,18 @@ def told_bytes(n_bytes: float) -> str:
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
 
 
-def announce(more: float) -> str:
+def announce(work: str, more: float) -> str:
     """Return the line that tells how much memory this process will hold at most, and if that may be too much.
 
     Parameters
     ----------
+    work : str
+        What needs it.
     more : float
         Bytes at most, beyond what it holds now.
     """
     need, free = held_bytes() + more, free_bytes()
-    return f"needs at most {told_bytes(need)} of memory; {told_free(free, need)}"
+    return f"{work} needs at most {told_bytes(need)} of memory; {told_free(free, need)}"
 
 
 def told_free(free: float, need: float) -> str:

@@ -121,7 +121,7 @@ def answer(
         examples = [example for example in examples if example.id not in done]
         if examples and bundle.model.device.type == "cpu":
             needed = asking_bytes(bundle, examples, batch_size=batch_size, n_more_tokens=own.max_new_tokens)
-            typer.echo(announce(needed), err=True)
+            typer.echo(announce("answering", needed), err=True)
         with bar("answer") as tick:
             answer_choices(
                 bundle, examples, own, settings=key, batch_size=batch_size, tell=tell, progress=tick

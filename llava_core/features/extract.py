@@ -131,7 +131,8 @@ def extract_features(
     size = max(FEWEST_QUESTIONS, min(MOST_QUESTIONS, CHUNK_BYTES // feature_bytes(bundle)))
     chunks = [examples[start : start + size] for start in range(0, len(examples), size)]
     if bundle.model.device.type == "cpu":
-        line = announce(min(size, len(examples)) * feature_bytes(bundle) + _asking_bytes(bundle, examples))
+        more = min(size, len(examples)) * feature_bytes(bundle) + _asking_bytes(bundle, examples)
+        line = announce("extraction", more)
         if tell is not None:
             tell(line)
     parts = Parts(out=out, key=key, n_chunks=len(chunks))

@@ -63,7 +63,7 @@ class MemoryPlan:
         """Return the plan as one line."""
         names = ("frozen", "learning", "copies", "activations", "head", "context")
         parts = ", ".join(f"{name} {told_bytes(getattr(self, name))}" for name in names)
-        return f"needs {told_bytes(self.total)} per device ({parts})"
+        return f"training needs {told_bytes(self.total)} of memory per device ({parts})"
 
 
 def plan_memory(
@@ -150,7 +150,7 @@ def check_memory(
 
     wanted, free = plan(run), free_bytes(here.device)
     if wanted.total <= free:
-        return f"{wanted.told()}, {told_bytes(free)} are free"
+        return f"{wanted.told()}; {told_bytes(free)} are free"
     sharded = replace(run, precision="bf16", strategy="fsdp")
     again = replace(sharded, gradient_checkpointing=True)
     frugal = "bf16, fsdp and gradient checkpointing"
@@ -164,7 +164,7 @@ def check_memory(
         (f"{frugal} over {n} devices", plan(again, tokens // 4, n)) for n in (2, 4, 8, 16) if n > here.world
     ]
     help_ = next((f"use {way} ({told_bytes(p.total)}), or " for way, p in ways if p.total <= free), "use ")
-    raise InputError(f"{wanted.told()}, {told_bytes(free)} are free: {help_}LoRA")
+    raise InputError(f"{wanted.told()}; {told_bytes(free)} are free: {help_}LoRA")
 
 
 def free_bytes(device: torch.device) -> float:

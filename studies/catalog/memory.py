@@ -133,7 +133,7 @@ def with_room(spec: Spec, need: Need, peak: Peak, progress: Progress) -> Spec:
         workers += f", {spec.jobs} were asked for"
     peak.announced_bytes = round(held + need.fixed + n_workers * need.per_worker)
     need_told, free_told = told_bytes(peak.announced_bytes), told_free(free, peak.announced_bytes)
-    progress.note(f"needs at most {need_told} of memory{workers}; {free_told}")
+    progress.note(f"the study needs at most {need_told} of memory{workers}; {free_told}")
     return replace(spec, jobs=n_workers)
 
 

@@ -53,5 +53,5 @@ def test_groups_of_version_1_and_a_container_that_shows_its_own_as_the_root(grou
 def test_what_may_not_fit_is_told_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "held_bytes", lambda: 1e9)
     monkeypatch.setattr(memory, "free_bytes", lambda: 3e9)
-    assert announce(1.5e9) == "needs at most 2.5 GB of memory; 3.0 GB are free"
-    assert announce(2.5e9) == "needs at most 3.5 GB of memory; only 3.0 GB are free, it may run out"
+    assert announce("it", 1.5e9) == "it needs at most 2.5 GB of memory; 3.0 GB are free"
+    assert announce("it", 2.5e9) == "it needs at most 3.5 GB of memory; only 3.0 GB are free, it may run out"

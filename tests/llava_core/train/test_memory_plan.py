@@ -135,7 +135,7 @@ def test_on_a_cpu_it_counts_what_the_process_holds_and_the_features_it_keeps(bun
     assert kept == 1000 * feature.nbytes
     assert kept_bytes(bundle, 1000, keeping="disk") == 0
     told = check_memory(bundle.model, rows, config, RunConfig(), here, image_bytes=2e9)
-    assert f"context {told_bytes(5e9 + WORK_BYTES)}), 9.0 GB are free" in told
+    assert f"context {told_bytes(5e9 + WORK_BYTES)}); 9.0 GB are free" in told
 
 
 def test_the_example_of_the_docs_is_what_is_said(monkeypatch):

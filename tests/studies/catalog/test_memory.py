@@ -44,7 +44,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], tuple[EnsembleSp
 def test_what_has_room_is_told_and_kept(given: Callable[[float], Any]) -> None:
     spec, peak, notes = given(8e9)
     assert with_room(spec, NEED, peak, notes) == spec
-    assert notes.told == ["needs at most 6.5 GB of memory with 4 workers; 8.0 GB are free"]
+    assert notes.told == ["the study needs at most 6.5 GB of memory with 4 workers; 8.0 GB are free"]
     assert peak.told() == {"peak_rss_bytes": 0, "announced_bytes": 6_500_000_000}
 
 
@@ -60,14 +60,15 @@ def test_no_room_for_one_worker_is_told_and_tried(given: Callable[[float], Any])
     spec, peak, notes = given(1.4e9)
     assert with_room(spec, NEED, peak, notes).jobs == 1
     assert notes.told == [
-        "needs at most 3.5 GB of memory with 1 worker, 4 were asked for; only 1.4 GB are free, it may run out"
+        "the study needs at most 3.5 GB of memory with 1 worker, 4 were asked for; "
+        "only 1.4 GB are free, it may run out"
     ]
 
 
 def test_a_study_without_workers_says_nothing_of_them(given: Callable[[float], Any]) -> None:
     spec, peak, notes = given(8e9)
     assert with_room(spec, Need(fixed=2e9), peak, notes) == spec
-    assert notes.told == ["needs at most 2.5 GB of memory; 8.0 GB are free"]
+    assert notes.told == ["the study needs at most 2.5 GB of memory; 8.0 GB are free"]
 
 
 def test_rows_folds_vectors_and_a_llava_that_is_asked_count(
