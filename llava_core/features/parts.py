@@ -8,7 +8,7 @@ all chunks there joins them.
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,35 +81,51 @@ class Parts:
             is_whole = self.n_there == self.n_chunks
             yield is_whole
             if is_whole:
-                shutil.rmtree(self._all)
+                self._remove()
 
     def remove(self) -> None:
         """Remove the chunks of a store that is made, once nobody writes one any more."""
         if self._all.is_dir():
             with self._held(alone=True):
-                shutil.rmtree(self._all)
+                self._remove()
+
+    def _remove(self) -> None:
+        """Remove the chunks, then the lock: who finds it gone makes another one, maybe in this folder."""
+        for folder in self._all.iterdir():
+            if folder.is_dir():
+                shutil.rmtree(folder)
+        self._lock_file.unlink()
+        with suppress(OSError):  # where somebody has begun anew
+            self._all.rmdir()
 
     @contextmanager
     def _held(self, *, alone: bool) -> Iterator[None]:
         """Keep the folder where it is; together with others who write chunks, or alone to remove it."""
         import fcntl
 
-        file = self._all / ".lock"
         while True:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            with suppress(
+                FileExistsError
+            ):  # not by exist_ok, which fails where the folder is removed just then
+                self._all.mkdir(parents=True)
             try:
-                lock = file.open("w")
+                lock = self._lock_file.open("w")
             except FileNotFoundError:
                 continue  # removed since
             with lock:
                 fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-                if is_at(file, lock.fileno()):
+                if is_at(self._lock_file, lock.fileno()):
+                    self.folder.mkdir(exist_ok=True)
                     yield
                     return
 
     @property
     def _all(self) -> Path:
         return self.out.with_name(f"{self.out.name}.parts")
+
+    @property
+    def _lock_file(self) -> Path:
+        return self._all / ".lock"
 
     def _file(self, number: int) -> Path:
         return self.folder / f"chunk-{number:05d}.safetensors"
