@@ -1,6 +1,6 @@
 # The two commands of the README: `make study` and `make test`. Both set up .venv first, once.
 #
-#   PYTHON=python3.12    interpreter to build .venv with (3.11 or 3.12)
+#   PYTHON=python3.12    interpreter to build .venv with (3.11, 3.12 or 3.13)
 #   TORCH_INDEX=URL      index that is asked for torch beside pip's own. The default serves the CPU build;
 #                        .../whl/cu130 selects a CUDA build; empty leaves the choice to pip's own index.
 #   TORCH=keep           do not install torch: .venv sees the one that PYTHON already has
@@ -8,8 +8,8 @@
 #   OUT=runs/...         where `make study` writes
 #   STUDY_ARGS="..."     more options for `studies run` (see `.venv/bin/studies run --help`)
 
-PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \
-	$$python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12), (3, 13)))' 2>/dev/null \
 	&& echo $$python && break; done)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH ?= install
@@ -29,7 +29,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 	@echo '$(TORCH) $(TORCH_INDEX) $(CONSTRAINTS)' | cmp -s - $@ || echo '$(TORCH) $(TORCH_INDEX) $(CONSTRAINTS)' > $@
 
 .venv/ready: pyproject.toml .venv/asked $(wildcard constraints/*.txt)
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed; name one with PYTHON=..." >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; name one with PYTHON=..." >&2; exit 2; }
 	@{ test -x $(BIN)/python && test "$(TORCH)" != keep; } || $(PYTHON) -m venv $(if $(filter keep,$(TORCH)),--system-site-packages) .venv
 ifneq ($(TORCH),keep)
 	@index=; test -z "$(TORCH_INDEX)" || \
@@ -80,6 +80,7 @@ COMPILE := uv pip compile pyproject.toml --extra torch --extra test --python-pla
 pins:
 	$(COMPILE) $(PINS) --python-version 3.11 --output-file constraints/py311.txt
 	$(COMPILE) $(PINS) --python-version 3.12 --output-file constraints/py312.txt
+	$(COMPILE) $(PINS) --python-version 3.13 --output-file constraints/py313.txt
 	$(COMPILE) --resolution lowest-direct --python-version 3.11 --output-file constraints/lowest.txt
 	sed -i -E '/^(cuda|nvidia|triton)/d; s/^xgboost-cpu==(.*)/&\nxgboost==\1/' constraints/*.txt
 

@@ -17,11 +17,13 @@ PAGE = DOCS / "licences.md"
 PROJECT = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 GROUPS = {"always": [], "torch": ["torch"], "tests": ["torch", "test"]}
 """What the table calls a group, to the extras that bring it and those before it."""
+OF_CUDA = ("cuda", "nvidia", "triton")
+"""How the names begin of what a CUDA build of torch brings along, by its own versions."""
 BEGIN, END = "<!-- written by docs/licences.py -->\n", "<!-- end -->\n"
 
 
 def brought_along(extras: Iterable[str], environment: Mapping[str, str] | None = None) -> set[str]:
-    """Return the names of all packages that come with the toolkit and these extras.
+    """Return the names of all packages that come with the toolkit and these extras, CUDA's aside.
 
     Parameters
     ----------
@@ -37,7 +39,7 @@ def brought_along(extras: Iterable[str], environment: Mapping[str, str] | None =
             for wanted in {(canonicalize_name(need.name), extra) for extra in ("", *need.extras)} - found:
                 found.add(wanted)
                 todo.append(wanted)
-    return {name for name, _ in found} - {PROJECT["name"]}
+    return {name for name, _ in found if not name.startswith(OF_CUDA)} - {PROJECT["name"]}
 
 
 def licence(package: Distribution) -> str:

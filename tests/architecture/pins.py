@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = {
     "py311.txt": {"python_version": "3.11", "python_full_version": "3.11.0"},
     "py312.txt": {"python_version": "3.12", "python_full_version": "3.12.0"},
+    "py313.txt": {"python_version": "3.13", "python_full_version": "3.13.0"},
     "lowest.txt": {"python_version": "3.11", "python_full_version": "3.11.0"},
 }
 """File of pins, to the Python that it is for."""

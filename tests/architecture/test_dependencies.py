@@ -106,7 +106,7 @@ def test_newest_and_lowest_pins_leave_room_for_each_other() -> None:
 
 def pinned_here() -> list[str]:
     """Files of pins that can be compared with what is installed: those of one making."""
-    for files in (["py311.txt", "py312.txt"], ["lowest.txt"]):
+    for files in (["py311.txt", "py312.txt", "py313.txt"], ["lowest.txt"]):
         if any(is_installed(file) for file in files):
             return files
     return []

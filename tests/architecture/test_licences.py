@@ -14,13 +14,15 @@ COPYLEFT = re.compile(r"GPL|\bGNU\b|MPL|Mozilla|EPL|Eclipse|EUPL|CDDL|SSPL|-SA-|
 
 def test_the_packages_are_those_that_are_pinned() -> None:
     assert set(LISTED) == set(pins("py311.txt")) - {"xgboost"}
-    assert set(LISTED) >= set(pins("py312.txt")) - {"xgboost"}
+    for file in ("py312.txt", "py313.txt"):
+        assert set(LISTED) >= set(pins(file)) - {"xgboost"}
 
 
 def test_the_table_is_what_the_command_writes() -> None:
-    if not any(map(is_installed, ("py311.txt", "py312.txt"))):
+    if not any(map(is_installed, ("py311.txt", "py312.txt", "py313.txt"))):
         pytest.skip("other versions than the pinned ones")
-    assert set(licences.table().splitlines()) <= set(PAGE.splitlines())
+    written = {row for row in licences.table().splitlines() if not row.startswith("| torch |")}
+    assert written <= set(PAGE.splitlines())  # a build of torch for CUDA has more licences
 
 
 def test_no_package_is_without_a_licence() -> None:
