@@ -6,7 +6,7 @@ fixed: what a killed process left there is cleared away by the next one that wri
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from llava_core.drafts import naming, whole_file
 from llava_core.errors import InputError, shown
 
 
-def check_replaceable(path: Path, *, marks: Sequence[str]) -> None:
+def check_replaceable(
+    path: Path, *, marks: Sequence[str], sources: Mapping[str, str | Path | None] | None = None
+) -> None:
     """Refuse a place for a result that holds something else.
 
     Parameters
@@ -24,12 +26,14 @@ def check_replaceable(path: Path, *, marks: Sequence[str]) -> None:
         Where a folder will be written. Nothing, an empty folder, or one of ours may stand there.
     marks : sequence of str
         Files of which one at least stands in a folder of ours.
+    sources : mapping, optional
+        What is read, by the option that names it.
 
     Raises
     ------
     InputError
-        If a file, a folder of others, a mount or the working folder stands there, or the folder above it
-        cannot be made.
+        If a file, a folder of others, a mount, the working folder or a source stands there, or the folder
+        above it cannot be made.
     """
     path = Path(path)
     place = Path(os.path.realpath(path))
@@ -37,6 +41,9 @@ def check_replaceable(path: Path, *, marks: Sequence[str]) -> None:
         raise InputError("got the working folder, which is not replaced; name a folder in it", path=path)
     if place.is_mount():
         raise InputError("got a mount point, which nothing can replace; name a folder in it", path=path)
+    for option, source in (sources or {}).items():
+        if source is not None and Path(os.path.realpath(source)).is_relative_to(place):
+            raise InputError(f"got what --{option} reads, which would be replaced; name another", path=path)
     if path.is_dir():
         if any(path.iterdir()) and not any((path / mark).is_file() for mark in marks):
             raise InputError("got a folder that is not ours to replace; name another --out", path=path)

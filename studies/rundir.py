@@ -2,10 +2,10 @@
 
 A step has a name, inputs (plain values whose hash is its key), outputs (paths within the folder) and facts
 (plain values that it returns, seconds included). ``steps/NAME.json`` records them: first as ``running``,
-then, once the outputs stand, as ``done``. A step that is done under the same key is skipped and its facts
-are read back. A step that was cut off keeps its outputs if the key is unchanged, since training and tuning
-resume on their own; with another key they are removed first. So a half-written output is never taken for
-whole.
+then, once the outputs stand, as ``done`` with their checksums. A step that is done under the same key is
+skipped: its outputs are held against the checksums, its facts read back. A step that was cut off keeps its
+outputs if the key is unchanged, since training and tuning resume on their own; with another key they are
+removed first. So a half-written output is never taken for whole.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from llava_core.claims import check_writable, leaving_no_empty, locked
 from llava_core.data.json_file import check_is_file, read_file
 from llava_core.drafts import naming
 from llava_core.errors import InputError
+from llava_core.folders import file_inside
 from studies.files import file_hash, remove, write_json, write_text
 
 SCHEMA_VERSION = 1
@@ -59,17 +60,16 @@ class RunDir:
         Raises
         ------
         InputError
-            If ``do`` ended without one of its outputs.
+            If ``do`` ended without one of its outputs, or an output of a step that is done was changed since.
         """
         marker = self.path / "steps" / f"{name}.json"
         key = digest(inputs)
         record = _read_record(marker)
         same = record.get("key") == key
-        if (
-            same
-            and record.get("state") == "done"
-            and all((self.path / output).exists() for output in outputs)
-        ):
+        left = record.get("files", {})
+        there = all((self.path / output).exists() for output in (*outputs, *left))
+        if same and record.get("state") == "done" and there:
+            self._check(left, step=name)
             return dict(record["facts"])
         if not same:
             for output in outputs:
@@ -89,8 +89,28 @@ class RunDir:
         if missing:
             raise InputError(f"step {name} ended without {', '.join(missing)}", path=self.path)
         seconds = perf_counter() - started
-        write_json(marker, {**begun, "state": "done", "seconds": seconds, "facts": facts})
+        ended = {"state": "done", "seconds": seconds, "files": self._hashes(outputs), "facts": facts}
+        write_json(marker, {**begun, **ended})
         return json_round(facts)
+
+    def _hashes(self, outputs: Sequence[str]) -> dict[str, str]:
+        """Return the SHA-256 of every file of a step's outputs."""
+        files = [
+            name
+            for output, place in ((output, self.path / output) for output in outputs)
+            for name in (kept_files(place, within=self.path) if place.is_dir() else [output])
+        ]
+        # A worker on another machine may end its last trial after the step.
+        return {name: file_hash(self.path / name) for name in files if not name.endswith(".journal")}
+
+    def _check(self, left: Mapping[str, str], *, step: str) -> None:
+        """Hold the files of a step against the checksums that it left."""
+        for name, told in left.items():
+            file = file_inside(self.path, name)
+            if file_hash(file) != told:
+                raise InputError(
+                    f"is not what the step {step} left; remove it to have it made again", path=file
+                )
 
     def is_done(self, name: str) -> bool:
         """Whether a step came to its end, under whatever key."""

@@ -56,9 +56,8 @@ def convert_model(
     if prompt is not None:
         find_prompt(prompt)
     precision = DTYPES[dtype]
-    if source is not None and Path(source).is_dir() and Path(source).resolve() == Path(out).resolve():
-        raise InputError("got the source as --out, name another", path=out)
-    check_replaceable(out, marks=MARKS)
+    sources = {"source": source, "clip": clip, "llm": llm, "projector": projector}
+    check_replaceable(out, marks=MARKS, sources=sources)
     if source is not None:
         if llm is not None:
             raise InputError("got --llm beside --source, allowed is one of both", field="llm")

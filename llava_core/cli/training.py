@@ -119,6 +119,8 @@ def _stage(
     seed: int,
     limit: int | None,
 ) -> None:
+    from llava_core.checkpoint.folder import MARKS
+    from llava_core.folders import check_replaceable
     from llava_core.recipes import find_recipe, start
     from llava_core.settings import with_settings
     from llava_core.train.processes import launched
@@ -126,6 +128,7 @@ def _stage(
 
     chosen = find_recipe(recipe)
     plan = with_settings(chosen.plan(name), settings or ())
+    check_replaceable(out, marks=MARKS, sources={"base": base, "clip": clip, "llm": llm})
     examples = _stage_data(data, chat, image_root, part=part, limit=limit)
     bundle = start(chosen, plan, base=base, clip=clip, llm=llm, seed=seed)
     quiet = launched()[0] > 0

@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from llava_core.checkpoint.folder import MARKS as of_checkpoint
+from llava_core.cli import app
 from llava_core.errors import InputError
 from llava_core.features.store import MARKS as of_store
 from llava_core.folders import check_replaceable, clear_drafts, whole_folder
@@ -38,6 +40,32 @@ def test_the_working_folder_stays(tmp_path, monkeypatch):
     for name in (Path(), tmp_path, Path("..") / tmp_path.name):
         with pytest.raises(InputError, match="got the working folder, which is not replaced"):
             check_replaceable(name, marks=())
+
+
+@pytest.mark.parametrize("source", ["ours", "ours/llm", "link"])
+def test_what_is_read_stays(tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ours" / "llm").mkdir(parents=True)
+    (tmp_path / "ours" / "mark").write_text("")
+    (tmp_path / "link").symlink_to("ours")
+    read = {"clip": None, "base": source}
+    with pytest.raises(InputError, match="ours: got what --base reads, which would be replaced"):
+        check_replaceable(tmp_path / "ours", marks=("mark",), sources=read)
+    check_replaceable(tmp_path / "ours", marks=("mark",), sources={"base": "org/name", "clip": "ours2"})
+
+
+@pytest.mark.parametrize(
+    "command", [("finetune", "--data", "nowhere", "--base"), ("convert", "--llm", "other", "--clip")]
+)
+def test_a_stage_does_not_replace_what_it_starts_from(tmp_path, bundle, command):
+    from llava_core.checkpoint import save_checkpoint
+
+    base = save_checkpoint(bundle, tmp_path / "base", stage="align", seen_ids=())
+    before = {file.name: file.read_bytes() for file in base.iterdir() if file.is_file()}
+    ended = CliRunner().invoke(app, [*command, str(base), "--out", str(base)])
+    assert isinstance(ended.exception, InputError)
+    assert f"got what {command[-1]} reads" in str(ended.exception)
+    assert {file.name: file.read_bytes() for file in base.iterdir() if file.is_file()} == before
 
 
 def test_each_command_replaces_folders_of_its_own_kind_alone(tmp_path):

@@ -41,6 +41,27 @@ def test_a_lost_output_is_made_again(tmp_path: Path) -> None:
     assert len(calls) == 2
 
 
+@pytest.mark.parametrize("torn", ["", "on", "others"])
+def test_an_output_that_was_changed_is_not_taken_up(tmp_path: Path, torn: str) -> None:
+    run, calls = RunDir(path=tmp_path), list[str]()
+    write = writer(run, "folder/file", "one", calls)
+
+    def do() -> Facts:
+        (tmp_path / "folder").mkdir(exist_ok=True)
+        return write()
+
+    def step() -> None:
+        run.step("a", inputs={}, outputs=["folder"], do=do)
+
+    step()
+    (tmp_path / "folder" / "file").write_text(torn)
+    with pytest.raises(InputError, match="folder/file: is not what the step a left; remove it to have it"):
+        step()
+    (tmp_path / "folder" / "file").unlink()
+    step()
+    assert calls == ["one", "one"]
+
+
 @pytest.mark.parametrize(("key", "left"), [(1, True), (2, False)])
 def test_a_cut_off_step_keeps_its_outputs_only_under_the_same_key(
     tmp_path: Path, key: int, left: bool

@@ -384,5 +384,5 @@ def test_files_of_the_original_layout_that_are_torn_are_named(original_folder, t
     (folder / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(InputError, match=r"model\.safetensors: got a file that safetensors cannot read"):
         load_checkpoint(folder)
-    with pytest.raises(InputError, match="got the source as --out"):
+    with pytest.raises(InputError, match="got what --source reads"):
         convert_model(str(folder), folder)
