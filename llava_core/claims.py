@@ -21,15 +21,32 @@ def claimed(out: Path) -> Iterator[None]:
     Raises
     ------
     InputError
-        If another process holds it, or nothing can be written there.
+        If another process holds it, nothing can be written there, or a pipe or a device stands there.
     """
     place = Path(os.path.realpath(out))  # of a link, where it leads; of ".", the folder's name
     if not place.name:
         raise InputError("got the root of all folders, which nothing can replace", path=out)
+    if out.exists() and not (out.is_file() or out.is_dir()):
+        raise InputError("got a pipe or a device, which a file would replace; name another --out", path=out)
     with leaving_no_empty(place.parent):
         check_writable(place.parent, place=out)
         with locked(place.with_name(f".{place.name}.claim"), place=out):
             yield
+
+
+@contextmanager
+def claimed_file(out: Path) -> Iterator[None]:
+    """Hold the place of a single file, as `claimed` does, unless that would destroy what nobody named.
+
+    Raises
+    ------
+    InputError
+        As by `claimed`, and if a folder stands there.
+    """
+    if out.is_dir():
+        raise InputError("got a folder, allowed is a file to write", path=out, field="out")
+    with claimed(out):
+        yield
 
 
 @contextmanager

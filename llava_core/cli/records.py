@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llava_core.cli.terminal import Data, Limit, app, claim, done, no_part, read_data
+from llava_core.cli.terminal import Data, Limit, app, claim_file, done, no_part, read_data
 
 
 @app.command(
@@ -30,7 +30,7 @@ def records(
     from llava_core.data.prompts import find_prompt
 
     chosen = find_prompt(prompt)
-    claim(context, out)
+    claim_file(context, out)
     dataset = read_data(data)
     examples = (dataset.split(part) if part else dataset.examples)[:limit]
     if not examples:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llava_core.claims import claimed
+from llava_core.claims import claimed_file
 from studies.cli.terminal import OutFile, app, one_line_errors, open_console
 from studies.progress import shown
 
@@ -28,7 +28,7 @@ def predict(
     from studies.catalog.predict import predict_with
 
     with one_line_errors():
-        with claimed(out), shown(open_console(stderr=True)) as progress:
+        with claimed_file(out), shown(open_console(stderr=True)) as progress:
             written = predict_with(
                 run,
                 data=data,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from llava_core.claims import claimed
+from llava_core.claims import claimed_file
 from llava_core.errors import InputError
 from studies.cli.terminal import WIDTH, app, one_line_errors, open_console
 from studies.progress import shown
@@ -76,18 +76,20 @@ def report_tuning(
             if dashboard:
                 raise typer.Exit(server.serve_studies(run or source, port=port))
             page = out or Path(OPTUNA_FILE)
-            with claimed(page):
+            with claimed_file(page):
                 views = report_on_studies(run or source, page)
         else:
             tuned_members(run)
-            with shown(open_console(stderr=True)) as progress:
+            with (
+                nullcontext() if out is None else claimed_file(out),
+                shown(open_console(stderr=True)) as progress,
+            ):
                 if random:
                     compare_at_random(run, progress)
                 if dashboard:
                     raise typer.Exit(server.serve_run(run, progress, port=port))
                 progress.stage("read the trials")
-                with nullcontext() if out is None else claimed(out):
-                    page, views = write_tuning_report(run, out)
+                page, views = write_tuning_report(run, out)
         open_console().print(tuning_table(views))
         typer.echo(f"report: {page}")
 
@@ -112,7 +114,7 @@ def compare(
     with one_line_errors():
         if out.suffix != ".html":
             raise InputError(f"got {out.name}, allowed is a name that ends in .html", field="out")
-        with claimed(out):
+        with claimed_file(out):
             with shown(open_console(stderr=True)) as progress:
                 progress.stage("read the runs")
                 found = read_runs(runs)

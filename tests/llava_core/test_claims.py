@@ -1,10 +1,11 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from llava_core.claims import check_writable, claimed, locked
+from llava_core.claims import check_writable, claimed, claimed_file, locked
 from llava_core.errors import InputError
 
 HOLD = """
@@ -86,4 +87,22 @@ def test_a_file_is_no_folder_to_write_into(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="file: nothing can be written here"):
         check_writable(tmp_path / "file")
     with pytest.raises(InputError, match="out: nothing can be written here"), claimed(tmp_path / "file/out"):
+        pass
+
+
+def test_a_pipe_or_device_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for out in (pipe, Path("/dev/null")):
+        with pytest.raises(InputError, match=f"{out}: got a pipe or a device"), claimed(out):
+            pass
+    assert list(tmp_path.iterdir()) == [pipe]
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("name", ["", "folder"])
+def test_a_folder_is_no_place_for_a_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="field out: got a folder"), claimed_file(Path(name)):
         pass

@@ -57,6 +57,8 @@ def test_the_benches_are_frozen_and_each_has_an_example() -> None:
         ("align", "--data", "nowhere", "--out", "x", "--recipe", "mini_cpu"),
         ("align", "--data", "nowhere", "--out", "x", "--recipe", "mini_gpu"),
         ("bench", "scienceqa", "--data", "nowhere", "--answers", "x"),
+        ("records", "--data", "nowhere", "--out", "."),
+        ("records", "--data", "nowhere", "--out", "/dev/null"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(words: tuple[str, ...]) -> None:

@@ -164,6 +164,20 @@ def test_the_report_is_the_last_line_and_the_spec_is_kept(
     assert "folds: 3, 4" in again.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [["predict", "none", "--data", "none"], ["compare", "none", "none"], ["optuna", "mine.log"]]
+)
+def test_a_folder_where_a_file_is_written_is_told_before_the_work(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.html").mkdir()
+    for out in ("p.html", "") if command[0] == "predict" else ("p.html",):
+        result = runner.invoke(app, [*command, "--out", out])
+        assert result.exit_code == 2
+        assert result.stderr == f"error: {out or '.'}, field out: got a folder, allowed is a file to write\n"
+
+
 def test_a_folder_in_use_is_not_overwritten_by_data(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     result = runner.invoke(app, ["data", "mini", "--out", str(tmp_path)])
