@@ -13,6 +13,9 @@ from typing import IO
 
 from llava_core.errors import InputError
 
+_MARKS = {"spec.json": b'"study"', "manifest.json": b'"schema_version"'}
+"""Files that tell a folder of ours, and what each holds; others write files of these names, too."""
+
 
 @contextmanager
 def claimed(out: Path) -> Iterator[None]:
@@ -41,10 +44,18 @@ def claimed_file(out: Path) -> Iterator[None]:
     Raises
     ------
     InputError
-        As by `claimed`, and if a folder stands there.
+        As by `claimed`, and if a folder stands there, or it lies in a run, a feature store or a checkpoint.
     """
     if out.is_dir():
         raise InputError("got a folder, allowed is a file to write", path=out, field="out")
+    result = _result_around(Path(os.path.realpath(out)))
+    if result is not None:
+        raise InputError(
+            f"got a place within {result}, which holds a run, a feature store or a checkpoint; "
+            "name a file elsewhere",
+            path=out,
+            field="out",
+        )
     with claimed(out):
         yield
 
@@ -119,6 +130,16 @@ def check_writable(folder: Path, *, place: Path | None = None) -> None:
     except OSError as error:
         told = (error.strerror or str(error)).lower()
         raise InputError(f"nothing can be written here ({told})", path=place or folder) from None
+
+
+def _result_around(place: Path) -> Path | None:
+    """Return the folder of ours that a place lies in, told by what its first and its last file hold."""
+    for folder in place.parents:
+        for name, mark in _MARKS.items():
+            with suppress(OSError):
+                if (folder / name).is_file() and mark in (folder / name).read_bytes():
+                    return folder
+    return None
 
 
 def _opened(file: Path, place: Path) -> IO[str]:

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -105,4 +106,22 @@ def test_a_folder_is_no_place_for_a_file(name: str, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match="field out: got a folder"), claimed_file(Path(name)):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "held"), [("spec.json", {"study": "s"}), ("manifest.json", {"schema_version": 1, "files": {}})]
+)
+def test_nothing_is_written_into_a_result(name: str, held: dict[str, object], tmp_path: Path) -> None:
+    result, link = tmp_path / "result", tmp_path / "link"
+    (result / "deep").mkdir(parents=True)
+    link.symlink_to(result / "deep")
+    (result / name).write_text(json.dumps(held))
+    for out in (result / "summary.json", result / "deep" / "new" / "p.html", link / "p.html"):
+        told = f"{out}, field out: got a place within {result}, which holds a run, a feature store"
+        with pytest.raises(InputError, match=told), claimed_file(out):
+            pass
+    assert sorted(file.name for file in result.iterdir()) == ["deep", name]
+    (result / name).write_text('{"name": "of somebody else"}')
+    with claimed_file(result / "p.html"):
         pass

@@ -224,6 +224,20 @@ def test_bad_input_is_told_in_one_line(tmp_path: Path, arguments: list[str], mat
     assert "Traceback" not in done.output
 
 
+def test_a_run_is_not_written_into(tmp_path: Path) -> None:
+    first, second = (write_run(tmp_path / name) for name in "ab")
+    before = {file: file.read_bytes() for file in first.rglob("*") if file.is_file()}
+    for command in (
+        ["compare", str(first), str(second), "--out", str(first / "summary.html")],
+        ["optuna", str(first / "k.log"), "--out", str(first / "spec.html")],
+        ["predict", str(first), "--data", "none", "--out", str(first / "summary.json")],
+    ):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 2
+        assert f"got a place within {first}, which holds a run" in done.stderr
+    assert {file: file.read_bytes() for file in first.rglob("*") if file.is_file()} == before
+
+
 def test_runs_of_the_ablation_are_compared_by_their_means_over_seeds(tmp_path: Path) -> None:
     summary = build_ablation_summary(seeds=(0, 1))
     labels = {method["name"]: method["label"] for method in summary["methods"]}
