@@ -5,7 +5,7 @@ end, so that none is left beside a result.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -38,16 +38,25 @@ def claimed(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def claimed_file(out: Path) -> Iterator[None]:
+def claimed_file(out: Path, *, inputs: Iterable[Path | None] = ()) -> Iterator[None]:
     """Hold the place of a single file, as `claimed` does, unless that would destroy what nobody named.
+
+    Parameters
+    ----------
+    out : Path
+    inputs : iterable of Path or None
+        What the command reads.
 
     Raises
     ------
     InputError
-        As by `claimed`, and if a folder stands there, or it lies in a run, a feature store or a checkpoint.
+        As by `claimed`, and if a folder or an input stands there, or it lies in a run, a feature store or a
+        checkpoint.
     """
     if out.is_dir():
         raise InputError("got a folder, allowed is a file to write", path=out, field="out")
+    if os.path.realpath(out) in {os.path.realpath(each) for each in inputs if each is not None}:
+        raise InputError("got a file that is read; name another --out", path=out, field="out")
     result = _result_around(Path(os.path.realpath(out)))
     if result is not None:
         raise InputError(

@@ -30,7 +30,7 @@ def records(
     from llava_core.data.prompts import find_prompt
 
     chosen = find_prompt(prompt)
-    claim_file(context, out)
+    claim_file(context, out, inputs=[data])
     dataset = read_data(data)
     examples = (dataset.split(part) if part else dataset.examples)[:limit]
     if not examples:

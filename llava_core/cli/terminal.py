@@ -66,9 +66,9 @@ def claim(context: typer.Context, out: Path) -> None:
     context.with_resource(claimed(out))
 
 
-def claim_file(context: typer.Context, out: Path) -> None:
+def claim_file(context: typer.Context, out: Path, *, inputs: Iterable[Path | None]) -> None:
     """Hold the place of a single file, as `claim` does, unless that would destroy what nobody named."""
-    context.with_resource(claimed_file(out))
+    context.with_resource(claimed_file(out, inputs=inputs))
 
 
 @contextmanager

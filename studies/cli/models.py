@@ -28,7 +28,8 @@ def predict(
     from studies.catalog.predict import predict_with
 
     with one_line_errors():
-        with claimed_file(out), shown(open_console(stderr=True)) as progress:
+        inputs = [data, features, *(llm_answers or ())]
+        with claimed_file(out, inputs=inputs), shown(open_console(stderr=True)) as progress:
             written = predict_with(
                 run,
                 data=data,

@@ -67,6 +67,8 @@ def report_tuning(
 
     run = Path(source) if "://" not in source else None
     with one_line_errors():
+        if out is not None:
+            _check_page(out)
         if run is None or not run.is_dir():
             if random:
                 raise InputError(
@@ -76,7 +78,7 @@ def report_tuning(
             if dashboard:
                 raise typer.Exit(server.serve_studies(run or source, port=port))
             page = out or Path(OPTUNA_FILE)
-            with claimed_file(page):
+            with claimed_file(page, inputs=[run or Path(source.removeprefix("sqlite:///"))]):
                 views = report_on_studies(run or source, page)
         else:
             tuned_members(run)
@@ -112,8 +114,7 @@ def compare(
     from studies.report import terminal_rows, write_comparison
 
     with one_line_errors():
-        if out.suffix != ".html":
-            raise InputError(f"got {out.name}, allowed is a name that ends in .html", field="out")
+        _check_page(out)
         with claimed_file(out):
             with shown(open_console(stderr=True)) as progress:
                 progress.stage("read the runs")
@@ -133,3 +134,8 @@ def compare(
         for note in compared["notes"]:
             console.print(escape(note))
         typer.echo(f"comparison: {out}")
+
+
+def _check_page(out: Path) -> None:
+    if out.suffix != ".html":
+        raise InputError(f"got {out.name}, allowed is a name that ends in .html", field="out")

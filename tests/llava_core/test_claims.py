@@ -125,3 +125,15 @@ def test_nothing_is_written_into_a_result(name: str, held: dict[str, object], tm
     (result / name).write_text('{"name": "of somebody else"}')
     with claimed_file(result / "p.html"):
         pass
+
+
+def test_what_is_read_is_not_written(tmp_path: Path) -> None:
+    data, link = tmp_path / "q.jsonl", tmp_path / "link.jsonl"
+    data.write_text("{}")
+    link.symlink_to(data)
+    for out, read in ((data, data), (link, data), (data, link), (tmp_path / "x" / ".." / "q.jsonl", data)):
+        told = "field out: got a file that is read; name another --out"
+        with pytest.raises(InputError, match=told), claimed_file(out, inputs=[None, read]):
+            pass
+    with claimed_file(tmp_path / "other.jsonl", inputs=[None, data]):
+        pass

@@ -206,6 +206,30 @@ def test_a_journal_of_ones_own_is_reported(journal: Path, tmp_path: Path) -> Non
     assert journal.read_bytes() == before
 
 
+def test_a_journal_is_not_replaced_by_its_page(journal: Path) -> None:
+    before, page = journal.read_bytes(), journal.with_suffix(".html")
+    result = runner.invoke(app, ["optuna", str(journal), "--out", str(journal)])
+    assert (result.exit_code, result.stderr) == (
+        2, "error: field out: got mine.log, allowed is a name that ends in .html\n"
+    )  # fmt: skip
+    assert journal.read_bytes() == before
+    for source in (page, f"sqlite:///{page}"):
+        page.write_bytes(before)
+        result = runner.invoke(app, ["optuna", str(source), "--out", str(page)])
+        assert (result.exit_code, page.read_bytes()) == (2, before)
+        assert "got a file that is read" in result.stderr
+
+
+def test_questions_are_not_replaced_by_their_answers(tmp_path: Path) -> None:
+    data, answers = tmp_path / "q.jsonl", tmp_path / "answers.json"
+    for file in (data, answers):
+        file.write_text("mine")
+        command = ["predict", "none", "--data", str(data), "--llm-answers", str(answers)]
+        result = runner.invoke(app, [*command, "--out", str(file)])
+        assert (result.exit_code, file.read_text()) == (2, "mine")
+        assert "got a file that is read" in result.stderr
+
+
 def test_a_database_of_ones_own_is_reported_by_file_and_by_url(journal: Path, tmp_path: Path) -> None:
     file = tmp_path / "mine.db"
     url = f"sqlite:///{file}"
