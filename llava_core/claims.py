@@ -5,7 +5,8 @@ end, so that none is left beside a result.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -38,7 +39,9 @@ def claimed(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def claimed_file(out: Path, *, inputs: Iterable[Path | None] = ()) -> Iterator[None]:
+def claimed_file(
+    out: Path, *, inputs: Iterable[Path | None] = (), beside: Mapping[Path, bytes] | None = None
+) -> Iterator[None]:
     """Hold the place of a single file, as `claimed` does, unless that would destroy what nobody named.
 
     Parameters
@@ -46,12 +49,14 @@ def claimed_file(out: Path, *, inputs: Iterable[Path | None] = ()) -> Iterator[N
     out : Path
     inputs : iterable of Path or None
         What the command reads.
+    beside : mapping of Path to bytes, optional
+        Files that are written along with it, and a regular expression for how each begins.
 
     Raises
     ------
     InputError
-        As by `claimed`, and if a folder or an input stands there, or it lies in a run, a feature store or a
-        checkpoint.
+        As by `claimed`, if a folder or an input stands there, if it lies in a run, a feature store or a
+        checkpoint, or if a file beside it begins otherwise than ours do.
     """
     if out.is_dir():
         raise InputError("got a folder, allowed is a file to write", path=out, field="out")
@@ -65,6 +70,12 @@ def claimed_file(out: Path, *, inputs: Iterable[Path | None] = ()) -> Iterator[N
             path=out,
             field="out",
         )
+    for file, beginning in (beside or {}).items():
+        if file.exists() and not (file.is_file() and _begins(file, beginning)):
+            raise InputError(
+                f"would be replaced beside {out.name}, and is not ours to replace; name another --out",
+                path=file,
+            )
     with claimed(out):
         yield
 
@@ -149,6 +160,11 @@ def _result_around(place: Path) -> Path | None:
                 if (folder / name).is_file() and mark in (folder / name).read_bytes():
                     return folder
     return None
+
+
+def _begins(file: Path, beginning: bytes) -> bool:
+    with file.open("rb") as opened:
+        return re.match(beginning, opened.read(4096)) is not None
 
 
 def _opened(file: Path, place: Path) -> IO[str]:

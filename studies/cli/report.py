@@ -63,6 +63,7 @@ def report_tuning(
     from studies.catalog import dashboard as server
     from studies.catalog.outputs import OPTUNA_FILE, write_tuning_report
     from studies.catalog.tuning_report import compare_at_random, report_on_studies, tuned_members
+    from studies.report.optuna_page import files_beside
     from studies.report.optuna_table import tuning_table
 
     run = Path(source) if "://" not in source else None
@@ -78,12 +79,13 @@ def report_tuning(
             if dashboard:
                 raise typer.Exit(server.serve_studies(run or source, port=port))
             page = out or Path(OPTUNA_FILE)
-            with claimed_file(page, inputs=[run or Path(source.removeprefix("sqlite:///"))]):
+            read = run or Path(source.removeprefix("sqlite:///"))
+            with claimed_file(page, inputs=[read], beside=files_beside(page)):
                 views = report_on_studies(run or source, page)
         else:
             tuned_members(run)
             with (
-                nullcontext() if out is None else claimed_file(out),
+                nullcontext() if out is None else claimed_file(out, beside=files_beside(out)),
                 shown(open_console(stderr=True)) as progress,
             ):
                 if random:
@@ -109,18 +111,19 @@ def compare(
     """
     from rich.table import Table
 
-    from studies.catalog.compare import compare_runs, read_runs
+    from studies.catalog.compare import BEGINNING, compare_runs, read_runs
     from studies.files import write_json
     from studies.report import terminal_rows, write_comparison
 
     with one_line_errors():
         _check_page(out)
-        with claimed_file(out):
+        numbers = out.with_suffix(".json")
+        with claimed_file(out, beside={numbers: BEGINNING}):
             with shown(open_console(stderr=True)) as progress:
                 progress.stage("read the runs")
                 found = read_runs(runs)
                 compared = compare_runs(found, tick=progress.stage("compare the runs"))
-            write_json(out.with_suffix(".json"), compared)
+            write_json(numbers, compared)
             write_comparison(compared, out)
         console = open_console()
         head, rows = terminal_rows(compared)

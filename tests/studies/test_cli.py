@@ -230,6 +230,20 @@ def test_questions_are_not_replaced_by_their_answers(tmp_path: Path) -> None:
         assert "got a file that is read" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["page.csv", "page.json"])
+def test_a_file_of_others_beside_the_page_is_not_replaced(name: str, journal: Path, tmp_path: Path) -> None:
+    page, mine = tmp_path / "page.html", tmp_path / name
+    command = ["optuna", str(journal), "--out", str(page)]
+    for content in ("study,mine\n", '{\n "title": "mine"\n}', ""):
+        mine.write_text(content)
+        result = runner.invoke(app, command)
+        assert (result.exit_code, mine.read_text(), page.exists()) == (2, content, False)
+        assert result.stderr.startswith(f"error: {mine}: would be replaced beside page.html")
+    mine.unlink()
+    for _ in range(2):
+        assert runner.invoke(app, command).exit_code == 0
+
+
 def test_a_database_of_ones_own_is_reported_by_file_and_by_url(journal: Path, tmp_path: Path) -> None:
     file = tmp_path / "mine.db"
     url = f"sqlite:///{file}"
