@@ -6,7 +6,7 @@ end, so that none is left beside a result.
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -40,17 +40,22 @@ def claimed(out: Path) -> Iterator[None]:
 
 @contextmanager
 def claimed_file(
-    out: Path, *, inputs: Iterable[Path | None] = (), beside: Mapping[Path, bytes] | None = None
-) -> Iterator[None]:
+    out: Path,
+    *,
+    inputs: Iterable[Path | None] = (),
+    beside: Callable[[Path], Mapping[Path, bytes]] = lambda place: {},
+) -> Iterator[Path]:
     """Hold the place of a single file, as `claimed` does, unless that would destroy what nobody named.
+
+    Yields the file to write, of a link the one that it leads to: what is written whole replaces its place.
 
     Parameters
     ----------
     out : Path
     inputs : iterable of Path or None
         What the command reads.
-    beside : mapping of Path to bytes, optional
-        Files that are written along with it, and a regular expression for how each begins.
+    beside : callable, optional
+        From the file to those written along with it, and a regular expression for how each begins.
 
     Raises
     ------
@@ -58,6 +63,7 @@ def claimed_file(
         As by `claimed`, if a folder or an input stands there, if it lies in a run, a feature store or a
         checkpoint, or if a file beside it begins otherwise than ours do.
     """
+    place = Path(os.path.realpath(out)) if out.is_symlink() else out
     if out.is_dir():
         raise InputError("got a folder, allowed is a file to write", path=out, field="out")
     if os.path.realpath(out) in {os.path.realpath(each) for each in inputs if each is not None}:
@@ -70,14 +76,14 @@ def claimed_file(
             path=out,
             field="out",
         )
-    for file, beginning in (beside or {}).items():
+    for file, beginning in beside(place).items():
         if file.exists() and not (file.is_file() and _begins(file, beginning)):
             raise InputError(
-                f"would be replaced beside {out.name}, and is not ours to replace; name another --out",
+                f"would be replaced beside {place.name}, and is not ours to replace; name another --out",
                 path=file,
             )
     with claimed(out):
-        yield
+        yield place
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def scienceqa(
     from llava_core.evaluation.scoring import score
 
     if out is not None:
-        claim_file(context, out, inputs=[data, *answers])
+        out = claim_file(context, out, inputs=[data, *answers])
     dataset = read_data(data)
     examples = dataset.split(part) if dataset.splits else dataset.examples
     if not examples:

@@ -66,9 +66,15 @@ def claim(context: typer.Context, out: Path) -> None:
     context.with_resource(claimed(out))
 
 
-def claim_file(context: typer.Context, out: Path, *, inputs: Iterable[Path | None]) -> None:
-    """Hold the place of a single file, as `claim` does, unless that would destroy what nobody named."""
-    context.with_resource(claimed_file(out, inputs=inputs))
+def claim_file(context: typer.Context, out: Path, *, inputs: Iterable[Path | None]) -> Path:
+    """Hold the place of a single file until the command ends, and return the file that it is to write.
+
+    Raises
+    ------
+    InputError
+        As by `claim`, or if that would destroy what nobody named.
+    """
+    return context.with_resource(claimed_file(out, inputs=inputs))
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def answer(
 ) -> None:
     """Answer questions: one JSON line each. On --data also the likeliest option."""
     if out is not None:
-        claim_file(context, out, inputs=[questions, data, *map(Path, image or ())])
+        out = claim_file(context, out, inputs=[questions, data, *map(Path, image or ())])
     from llava_core.inference.answer_file import answer_questions, answered, append_lines, settings_key
     from llava_core.inference.questions import Question, check_images, folder_questions, read_questions
 

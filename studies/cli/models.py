@@ -29,11 +29,11 @@ def predict(
 
     with one_line_errors():
         inputs = [data, features, *(llm_answers or ())]
-        with claimed_file(out, inputs=inputs), shown(open_console(stderr=True)) as progress:
+        with claimed_file(out, inputs=inputs) as place, shown(open_console(stderr=True)) as progress:
             written = predict_with(
                 run,
                 data=data,
-                out=out,
+                out=place,
                 llm_answers=tuple(llm_answers or ()),
                 features=features,
                 method=method,

@@ -78,14 +78,13 @@ def report_tuning(
                 )
             if dashboard:
                 raise typer.Exit(server.serve_studies(run or source, port=port))
-            page = out or Path(OPTUNA_FILE)
             read = run or Path(source.removeprefix("sqlite:///"))
-            with claimed_file(page, inputs=[read], beside=files_beside(page)):
+            with claimed_file(out or Path(OPTUNA_FILE), inputs=[read], beside=files_beside) as page:
                 views = report_on_studies(run or source, page)
         else:
             tuned_members(run)
             with (
-                nullcontext() if out is None else claimed_file(out, beside=files_beside(out)),
+                nullcontext() if out is None else claimed_file(out, beside=files_beside) as elsewhere,
                 shown(open_console(stderr=True)) as progress,
             ):
                 if random:
@@ -93,7 +92,7 @@ def report_tuning(
                 if dashboard:
                     raise typer.Exit(server.serve_run(run, progress, port=port))
                 progress.stage("read the trials")
-                page, views = write_tuning_report(run, out)
+                page, views = write_tuning_report(run, elsewhere)
         open_console().print(tuning_table(views))
         typer.echo(f"report: {page}")
 
@@ -117,14 +116,13 @@ def compare(
 
     with one_line_errors():
         _check_page(out)
-        numbers = out.with_suffix(".json")
-        with claimed_file(out, beside={numbers: BEGINNING}):
+        with claimed_file(out, beside=lambda page: {page.with_suffix(".json"): BEGINNING}) as page:
             with shown(open_console(stderr=True)) as progress:
                 progress.stage("read the runs")
                 found = read_runs(runs)
                 compared = compare_runs(found, tick=progress.stage("compare the runs"))
-            write_json(numbers, compared)
-            write_comparison(compared, out)
+            write_json(page.with_suffix(".json"), compared)
+            write_comparison(compared, page)
         console = open_console()
         head, rows = terminal_rows(compared)
         table = Table(box=None, pad_edge=False, width=min(console.width, WIDTH))
@@ -136,7 +134,7 @@ def compare(
         console.print(escape(compared["sentence"]))
         for note in compared["notes"]:
             console.print(escape(note))
-        typer.echo(f"comparison: {out}")
+        typer.echo(f"comparison: {page}")
 
 
 def _check_page(out: Path) -> None:

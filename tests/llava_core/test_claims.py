@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from llava_core.claims import check_writable, claimed, claimed_file, locked
+from llava_core.drafts import whole_file
 from llava_core.errors import InputError
 
 HOLD = """
@@ -124,6 +125,28 @@ def test_nothing_is_written_into_a_result(name: str, held: dict[str, object], tm
     assert sorted(file.name for file in result.iterdir()) == ["deep", name]
     (result / name).write_text('{"name": "of somebody else"}')
     with claimed_file(result / "p.html"):
+        pass
+
+
+def test_a_link_leads_to_the_file_that_is_written(tmp_path: Path) -> None:
+    link, there = tmp_path / "link.html", tmp_path / "there" / "page.html"
+    link.symlink_to(there)
+    with claimed_file(tmp_path / "plain.html") as place:
+        assert place == tmp_path / "plain.html"
+    with claimed_file(link) as place, whole_file(place) as draft:
+        draft.write_text("new")
+    assert link.is_symlink()
+    assert there.read_text() == "new"
+
+    def beside(page: Path) -> dict[Path, bytes]:
+        return {page.with_suffix(".json"): b"[{]"}
+
+    there.with_suffix(".json").write_text("mine")
+    told = "page.json: would be replaced beside page.html"
+    with pytest.raises(InputError, match=told), claimed_file(link, beside=beside):
+        pass
+    there.with_suffix(".json").write_text("{}")
+    with claimed_file(link, beside=beside):
         pass
 
 

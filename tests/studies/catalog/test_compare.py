@@ -238,6 +238,16 @@ def test_a_file_of_others_beside_the_page_is_not_replaced(tmp_path: Path) -> Non
         assert CliRunner().invoke(app, command).exit_code == 0
 
 
+def test_the_page_is_written_where_a_link_leads(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name) for name in "ab"]
+    link, there = tmp_path / "link.html", tmp_path / "there" / "page.html"
+    link.symlink_to(there)
+    done = CliRunner().invoke(app, ["compare", *map(str, runs), "--out", str(link)])
+    assert done.exit_code == 0
+    assert link.is_symlink()
+    assert sorted(file.name for file in there.parent.iterdir()) == ["page.html", "page.json"]
+
+
 def test_a_run_is_not_written_into(tmp_path: Path) -> None:
     first, second = (write_run(tmp_path / name) for name in "ab")
     before = {file: file.read_bytes() for file in first.rglob("*") if file.is_file()}
