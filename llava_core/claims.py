@@ -5,13 +5,17 @@ end, so that none is left beside a result.
 """
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
 from llava_core.errors import InputError
+
+_MARKS = {"spec.json": b'"study"', "manifest.json": b'"schema_version"'}
+"""Files that tell a folder of ours, and what each holds; others write files of these names, too."""
 
 
 @contextmanager
@@ -21,15 +25,65 @@ def claimed(out: Path) -> Iterator[None]:
     Raises
     ------
     InputError
-        If another process holds it, or nothing can be written there.
+        If another process holds it, nothing can be written there, or a pipe or a device stands there.
     """
     place = Path(os.path.realpath(out))  # of a link, where it leads; of ".", the folder's name
     if not place.name:
         raise InputError("got the root of all folders, which nothing can replace", path=out)
+    if out.exists() and not (out.is_file() or out.is_dir()):
+        raise InputError("got a pipe or a device, which a file would replace; name another --out", path=out)
     with leaving_no_empty(place.parent):
         check_writable(place.parent, place=out)
         with locked(place.with_name(f".{place.name}.claim"), place=out):
             yield
+
+
+@contextmanager
+def claimed_file(
+    out: Path,
+    *,
+    inputs: Iterable[Path | None] = (),
+    beside: Callable[[Path], Mapping[Path, bytes]] = lambda place: {},
+) -> Iterator[Path]:
+    """Hold the place of a single file, as `claimed` does, unless that would destroy what nobody named.
+
+    Yields the file to write, of a link the one that it leads to: what is written whole replaces its place.
+
+    Parameters
+    ----------
+    out : Path
+    inputs : iterable of Path or None
+        What the command reads.
+    beside : callable, optional
+        From the file to those written along with it, and a regular expression for how each begins.
+
+    Raises
+    ------
+    InputError
+        As by `claimed`, if a folder or an input stands there, if it lies in a run, a feature store or a
+        checkpoint, or if a file beside it begins otherwise than ours do.
+    """
+    place = Path(os.path.realpath(out)) if out.is_symlink() else out
+    if out.is_dir():
+        raise InputError("got a folder, allowed is a file to write", path=out, field="out")
+    if os.path.realpath(out) in {os.path.realpath(each) for each in inputs if each is not None}:
+        raise InputError("got a file that is read; name another --out", path=out, field="out")
+    result = _result_around(Path(os.path.realpath(out)))
+    if result is not None:
+        raise InputError(
+            f"got a place within {result}, which holds a run, a feature store or a checkpoint; "
+            "name a file elsewhere",
+            path=out,
+            field="out",
+        )
+    for file, beginning in beside(place).items():
+        if file.exists() and not (file.is_file() and _begins(file, beginning)):
+            raise InputError(
+                f"would be replaced beside {place.name}, and is not ours to replace; name another --out",
+                path=file,
+            )
+    with claimed(out):
+        yield place
 
 
 @contextmanager
@@ -102,6 +156,21 @@ def check_writable(folder: Path, *, place: Path | None = None) -> None:
     except OSError as error:
         told = (error.strerror or str(error)).lower()
         raise InputError(f"nothing can be written here ({told})", path=place or folder) from None
+
+
+def _result_around(place: Path) -> Path | None:
+    """Return the folder of ours that a place lies in, told by what its first and its last file hold."""
+    for folder in place.parents:
+        for name, mark in _MARKS.items():
+            with suppress(OSError):
+                if (folder / name).is_file() and mark in (folder / name).read_bytes():
+                    return folder
+    return None
+
+
+def _begins(file: Path, beginning: bytes) -> bool:
+    with file.open("rb") as opened:
+        return re.match(beginning, opened.read(4096)) is not None
 
 
 def _opened(file: Path, place: Path) -> IO[str]:

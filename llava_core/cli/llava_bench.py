@@ -20,7 +20,7 @@ from llava_core.cli.chat_model import (
     open_budget,
     tell_estimate,
 )
-from llava_core.cli.terminal import Device, Dtype, Limit, Seed, bar, bench, claim, done, resumable
+from llava_core.cli.terminal import Device, Dtype, Limit, Seed, bar, bench, claim_file, done, resumable
 from llava_core.errors import InputError
 from llava_core.folders import write_whole
 
@@ -80,7 +80,7 @@ def judge(
     compared = comparisons(asked[:limit], contexts=contexts, references=references, candidates=answers)
     budget = open_budget(tokens=budget_tokens, cost=budget_cost, price_in=price_in, price_out=price_out)
     backend = open_backend(model=model, endpoint=endpoint, local=local, device=device, dtype=dtype)
-    claim(context, out)
+    out = claim_file(context, out, inputs=[questions, contexts, references, answers])
     plan = plan_run(backend, compared, out, n_questions=len(asked), swap=swap, temperature=temperature)
     with ReplyCache(out.with_suffix(CACHE_SUFFIX)) as cache:
         tell_estimate(backend, [task.request for task in plan.left], cache, budget)
@@ -127,7 +127,7 @@ def score(
     if out is not None and out.suffix not in (".json", ".md"):
         raise InputError(f"got {out.name!r}, allowed are files of type .json and .md", field="out")
     if out is not None:
-        claim(context, out)
+        place = claim_file(context, out, inputs=[*reviews, questions])
     repeated = [path for path in reviews if reviews.count(path) > 1]
     if repeated:
         raise InputError("got this file twice, allowed is once", path=repeated[0])
@@ -147,7 +147,7 @@ def score(
     else:
         _show(shown)
     if out is not None:
-        write_whole(out, told if out.suffix == ".json" else as_markdown(shown))
+        write_whole(place, told if out.suffix == ".json" else as_markdown(shown))
         typer.echo(f"written: {out}", err=as_json)
 
 

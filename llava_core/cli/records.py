@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llava_core.cli.terminal import Data, Limit, app, claim, done, no_part, read_data
+from llava_core.cli.terminal import Data, Limit, app, claim_file, done, no_part, read_data
 
 
 @app.command(
@@ -30,12 +30,12 @@ def records(
     from llava_core.data.prompts import find_prompt
 
     chosen = find_prompt(prompt)
-    claim(context, out)
+    place = claim_file(context, out, inputs=[data])
     dataset = read_data(data)
     examples = (dataset.split(part) if part else dataset.examples)[:limit]
     if not examples:
         raise no_part(part, dataset.splits, data)
-    told = write_records(examples, chosen, out, image_root=image_root or out.parent)
+    told = write_records(examples, chosen, place, image_root=image_root or out.parent)
     for n, why in ((told.n_unlabelled, "without an answer"), (told.n_lost, "whose image is not on disk")):
         if n:
             typer.echo(f"passed over: {n} questions {why}", err=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from llava_core.cli.terminal import Data, Part, Seed, bench, claim, done, no_part, read_data
+from llava_core.cli.terminal import Data, Part, Seed, bench, claim_file, done, no_part, read_data
 from llava_core.errors import InputError
 from llava_core.folders import write_whole
 
@@ -45,7 +45,7 @@ def scienceqa(
     from llava_core.evaluation.scoring import score
 
     if out is not None:
-        claim(context, out)
+        out = claim_file(context, out, inputs=[data, *answers])
     dataset = read_data(data)
     examples = dataset.split(part) if dataset.splits else dataset.examples
     if not examples:

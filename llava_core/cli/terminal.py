@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from llava_core.claims import claimed
+from llava_core.claims import claimed, claimed_file
 from llava_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,6 +64,17 @@ def claim(context: typer.Context, out: Path) -> None:
         If another process holds it, or nothing can be written there.
     """
     context.with_resource(claimed(out))
+
+
+def claim_file(context: typer.Context, out: Path, *, inputs: Iterable[Path | None]) -> Path:
+    """Hold the place of a single file until the command ends, and return the file that it is to write.
+
+    Raises
+    ------
+    InputError
+        As by `claim`, or if that would destroy what nobody named.
+    """
+    return context.with_resource(claimed_file(out, inputs=inputs))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from llava_core.cli.terminal import Device, Dtype, Limit, PromptName, app, bar, claim, no_part, read_data
+from llava_core.cli.terminal import Device, Dtype, Limit, PromptName, app, bar, claim_file, no_part, read_data
 from llava_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def answer(
 ) -> None:
     """Answer questions: one JSON line each. On --data also the likeliest option."""
     if out is not None:
-        claim(context, out)
+        out = claim_file(context, out, inputs=[questions, data, *map(Path, image or ())])
     from llava_core.inference.answer_file import answer_questions, answered, append_lines, settings_key
     from llava_core.inference.questions import Question, check_images, folder_questions, read_questions
 

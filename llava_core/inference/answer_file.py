@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Tick = Callable[[int, int], None]
 
-_BEGINNING = b'{"id": '
+_BEGINNING = b'{"id": "'
 BATCHES_PER_WRITE = 8
 """Batches whose questions are sorted by length together and written at once."""
 
@@ -51,10 +51,10 @@ def answered(path: Path, questions: Sequence[Question], settings: str) -> set[st
     if not path.exists():
         return set()
     content = read_file(path)
-    whole = content[: content.rfind(b"\n") + 1]
+    lines, rest = split_lines(content)
     asked = {question.id: question for question in questions}
     done: set[str] = set()
-    for number, line in enumerate(whole.split(b"\n")[:-1], start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             row = parse_json(line, path=path, record=f"line {number}")
             told, made_with = (row["id"], row["question"], row["images"]), row["settings"]
@@ -79,12 +79,27 @@ def answered(path: Path, questions: Sequence[Question], settings: str) -> set[st
                 field="settings",
             )
         done.add(row["id"])
-    rest = content[len(whole) :]
     if not rest.startswith(_BEGINNING[: len(rest)]):
         raise InputError("ends in something that is no answer of ours; name another --out", path=path)
-    if rest:
-        os.truncate(path, len(whole))
+    end_last_line(path, content, rest)
     return done
+
+
+def split_lines(content: bytes) -> tuple[list[bytes], bytes]:
+    """Return the whole lines of a file that grows at its end, and what a kill left of another.
+
+    A last line that is JSON lacks its end alone, and is whole: no beginning of an object is JSON.
+    """
+    *lines, rest = content.split(b"\n")
+    return (lines, rest) if not rest or _is_torn(rest) else ([*lines, rest], b"")
+
+
+def end_last_line(path: Path, content: bytes, rest: bytes) -> None:
+    """Cut off what a kill left of a line, or end a whole last line that lacks its end."""
+    if rest:
+        os.truncate(path, len(content) - len(rest))
+    elif content and not content.endswith(b"\n"):
+        append_lines(path, [""])
 
 
 def answer_questions(
@@ -155,6 +170,16 @@ def answer_row(question: Question, text: str, settings: str) -> dict[str, Any]:
         "text": text,
         "settings": settings,
     }
+
+
+def _is_torn(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return True
+    except (ValueError, RecursionError):  # absurd numbers or nesting: foreign, however it ends
+        return False
+    return False
 
 
 def _from(start: int, total: int, progress: Tick) -> Tick:

@@ -20,6 +20,8 @@ from studies.catalog.verdict import outcome
 from studies.report.format import number, percent, points, points_interval
 
 SCHEMA_VERSION = 1
+BEGINNING = rb'\{\s*"schema_version": \d+,\s*"study": "\w+",\s*"sentence": '
+"""Of what `compare_runs` returns, as JSON: tells it from the summary of a run."""
 Tick = Callable[[int, int], None]
 MOST_SETTINGS = 12
 """Settings that differ, told per run at most."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llava_core.claims import claimed
+from llava_core.claims import claimed_file
 from studies.cli.terminal import OutFile, app, one_line_errors, open_console
 from studies.progress import shown
 
@@ -28,11 +28,12 @@ def predict(
     from studies.catalog.predict import predict_with
 
     with one_line_errors():
-        with claimed(out), shown(open_console(stderr=True)) as progress:
+        inputs = [data, features, *(llm_answers or ())]
+        with claimed_file(out, inputs=inputs) as place, shown(open_console(stderr=True)) as progress:
             written = predict_with(
                 run,
                 data=data,
-                out=out,
+                out=place,
                 llm_answers=tuple(llm_answers or ()),
                 features=features,
                 method=method,

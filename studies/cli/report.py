@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from llava_core.claims import claimed
+from llava_core.claims import claimed_file
 from llava_core.errors import InputError
 from studies.cli.terminal import WIDTH, app, one_line_errors, open_console
 from studies.progress import shown
@@ -63,10 +63,13 @@ def report_tuning(
     from studies.catalog import dashboard as server
     from studies.catalog.outputs import OPTUNA_FILE, write_tuning_report
     from studies.catalog.tuning_report import compare_at_random, report_on_studies, tuned_members
+    from studies.report.optuna_page import files_beside
     from studies.report.optuna_table import tuning_table
 
     run = Path(source) if "://" not in source else None
     with one_line_errors():
+        if out is not None:
+            _check_page(out)
         if run is None or not run.is_dir():
             if random:
                 raise InputError(
@@ -75,19 +78,21 @@ def report_tuning(
                 )
             if dashboard:
                 raise typer.Exit(server.serve_studies(run or source, port=port))
-            page = out or Path(OPTUNA_FILE)
-            with claimed(page):
+            read = run or Path(source.removeprefix("sqlite:///"))
+            with claimed_file(out or Path(OPTUNA_FILE), inputs=[read], beside=files_beside) as page:
                 views = report_on_studies(run or source, page)
         else:
             tuned_members(run)
-            with shown(open_console(stderr=True)) as progress:
+            with (
+                nullcontext() if out is None else claimed_file(out, beside=files_beside) as elsewhere,
+                shown(open_console(stderr=True)) as progress,
+            ):
                 if random:
                     compare_at_random(run, progress)
                 if dashboard:
                     raise typer.Exit(server.serve_run(run, progress, port=port))
                 progress.stage("read the trials")
-                with nullcontext() if out is None else claimed(out):
-                    page, views = write_tuning_report(run, out)
+                page, views = write_tuning_report(run, elsewhere)
         open_console().print(tuning_table(views))
         typer.echo(f"report: {page}")
 
@@ -105,20 +110,19 @@ def compare(
     """
     from rich.table import Table
 
-    from studies.catalog.compare import compare_runs, read_runs
+    from studies.catalog.compare import BEGINNING, compare_runs, read_runs
     from studies.files import write_json
     from studies.report import terminal_rows, write_comparison
 
     with one_line_errors():
-        if out.suffix != ".html":
-            raise InputError(f"got {out.name}, allowed is a name that ends in .html", field="out")
-        with claimed(out):
+        _check_page(out)
+        with claimed_file(out, beside=lambda page: {page.with_suffix(".json"): BEGINNING}) as page:
             with shown(open_console(stderr=True)) as progress:
                 progress.stage("read the runs")
                 found = read_runs(runs)
                 compared = compare_runs(found, tick=progress.stage("compare the runs"))
-            write_json(out.with_suffix(".json"), compared)
-            write_comparison(compared, out)
+            write_json(page.with_suffix(".json"), compared)
+            write_comparison(compared, page)
         console = open_console()
         head, rows = terminal_rows(compared)
         table = Table(box=None, pad_edge=False, width=min(console.width, WIDTH))
@@ -130,4 +134,9 @@ def compare(
         console.print(escape(compared["sentence"]))
         for note in compared["notes"]:
             console.print(escape(note))
-        typer.echo(f"comparison: {out}")
+        typer.echo(f"comparison: {page}")
+
+
+def _check_page(out: Path) -> None:
+    if out.suffix != ".html":
+        raise InputError(f"got {out.name}, allowed is a name that ends in .html", field="out")

@@ -52,7 +52,7 @@ def write_optuna_report(
 
     views = [study_view(one) for one in tuned]
     versions = [("Optuna", optuna.__version__), ("plotly", plotly.__version__)]
-    csv_file, json_file = (out.with_suffix(suffix) for suffix in (".csv", ".json"))
+    csv_file, json_file = files_beside(out)
     page = (
         template_environment()
         .get_template("optuna.html")
@@ -79,6 +79,15 @@ def write_optuna_report(
     )
     write_page(page, out)
     return views
+
+
+def files_beside(out: Path) -> dict[Path, bytes]:
+    """Return the CSV and the JSON beside a page, and how each begins, as a regular expression."""
+    head = ",".join(("study", *TRIAL_COLUMNS)).encode()
+    return {
+        out.with_suffix(".csv"): head,
+        out.with_suffix(".json"): rb'\{\s*"title": "(?:[^"\\]|\\.)*",\s*"versions": \{\s*"Optuna": ',
+    }
 
 
 def read_studies(source: Path | str) -> "list[Study]":

@@ -57,6 +57,8 @@ def test_the_benches_are_frozen_and_each_has_an_example() -> None:
         ("align", "--data", "nowhere", "--out", "x", "--recipe", "mini_cpu"),
         ("align", "--data", "nowhere", "--out", "x", "--recipe", "mini_gpu"),
         ("bench", "scienceqa", "--data", "nowhere", "--answers", "x"),
+        ("records", "--data", "nowhere", "--out", "."),
+        ("records", "--data", "nowhere", "--out", "/dev/null"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(words: tuple[str, ...]) -> None:
@@ -64,6 +66,26 @@ def test_bad_input_is_one_line_and_exit_code_2(words: tuple[str, ...]) -> None:
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: ")
     assert len(ended.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["records", "--data", "mine"],
+        ["answer", "--checkpoint", "none", "--questions", "mine"],
+        ["answer", "--checkpoint", "none", "--data", "mine"],
+        ["answer", "--checkpoint", "none", "--question", "What?", "--image", "mine"],
+        ["bench", "scienceqa", "--data", "none", "--answers", "mine"],
+    ],
+)
+def test_what_is_read_is_not_written(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").write_text('{"id": ')
+    ended = CliRunner().invoke(app, [*words, "--out", "mine"])
+    assert str(ended.exception) == "mine, field out: got a file that is read; name another --out"
+    assert (tmp_path / "mine").read_text() == '{"id": '
 
 
 def test_answers_as_json_lines(bundle, drawn, tmp_path: Path) -> None:

@@ -164,6 +164,20 @@ def test_the_report_is_the_last_line_and_the_spec_is_kept(
     assert "folds: 3, 4" in again.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [["predict", "none", "--data", "none"], ["compare", "none", "none"], ["optuna", "mine.log"]]
+)
+def test_a_folder_where_a_file_is_written_is_told_before_the_work(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.html").mkdir()
+    for out in ("p.html", "") if command[0] == "predict" else ("p.html",):
+        result = runner.invoke(app, [*command, "--out", out])
+        assert result.exit_code == 2
+        assert result.stderr == f"error: {out or '.'}, field out: got a folder, allowed is a file to write\n"
+
+
 def test_a_folder_in_use_is_not_overwritten_by_data(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     result = runner.invoke(app, ["data", "mini", "--out", str(tmp_path)])
@@ -190,6 +204,44 @@ def test_a_journal_of_ones_own_is_reported(journal: Path, tmp_path: Path) -> Non
     assert "Random search at equal budget is not measured." in page.read_text(encoding="utf-8")
     assert len((tmp_path / "page.csv").read_text().splitlines()) == 1 + 6
     assert journal.read_bytes() == before
+
+
+def test_a_journal_is_not_replaced_by_its_page(journal: Path) -> None:
+    before, page = journal.read_bytes(), journal.with_suffix(".html")
+    result = runner.invoke(app, ["optuna", str(journal), "--out", str(journal)])
+    assert (result.exit_code, result.stderr) == (
+        2, "error: field out: got mine.log, allowed is a name that ends in .html\n"
+    )  # fmt: skip
+    assert journal.read_bytes() == before
+    for source in (page, f"sqlite:///{page}"):
+        page.write_bytes(before)
+        result = runner.invoke(app, ["optuna", str(source), "--out", str(page)])
+        assert (result.exit_code, page.read_bytes()) == (2, before)
+        assert "got a file that is read" in result.stderr
+
+
+def test_questions_are_not_replaced_by_their_answers(tmp_path: Path) -> None:
+    data, answers = tmp_path / "q.jsonl", tmp_path / "answers.json"
+    for file in (data, answers):
+        file.write_text("mine")
+        command = ["predict", "none", "--data", str(data), "--llm-answers", str(answers)]
+        result = runner.invoke(app, [*command, "--out", str(file)])
+        assert (result.exit_code, file.read_text()) == (2, "mine")
+        assert "got a file that is read" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["page.csv", "page.json"])
+def test_a_file_of_others_beside_the_page_is_not_replaced(name: str, journal: Path, tmp_path: Path) -> None:
+    page, mine = tmp_path / "page.html", tmp_path / name
+    command = ["optuna", str(journal), "--out", str(page)]
+    for content in ("study,mine\n", '{\n "title": "mine"\n}', ""):
+        mine.write_text(content)
+        result = runner.invoke(app, command)
+        assert (result.exit_code, mine.read_text(), page.exists()) == (2, content, False)
+        assert result.stderr.startswith(f"error: {mine}: would be replaced beside page.html")
+    mine.unlink()
+    for _ in range(2):
+        assert runner.invoke(app, command).exit_code == 0
 
 
 def test_a_database_of_ones_own_is_reported_by_file_and_by_url(journal: Path, tmp_path: Path) -> None:

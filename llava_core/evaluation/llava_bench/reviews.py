@@ -9,7 +9,6 @@ shown).
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from llava_core.data.json_file import json_type, parse_json, read_file
 from llava_core.data.records import Record, read_records
 from llava_core.errors import InputError, shown
+from llava_core.inference.answer_file import end_last_line, split_lines
 
 FAILED = -1.0
 """Published score of an answer where the judge's scores could not be read."""
@@ -97,9 +97,9 @@ def kept_reviews(path: Path, *, settings: str, prompts: Mapping[tuple[str, bool]
     if not path.exists():
         return []
     content = read_file(path)
-    whole = content[: content.rfind(b"\n") + 1]
+    lines, rest = split_lines(content)
     reviews = []
-    for number, line in enumerate(whole.split(b"\n")[:-1], start=1):
+    for number, line in enumerate(lines, start=1):
         where = f"line {number}"
         try:
             fields = parse_json(line, path=path, record=where)
@@ -126,11 +126,9 @@ def kept_reviews(path: Path, *, settings: str, prompts: Mapping[tuple[str, bool]
             )
         reviews.append(review)
     check_unique(path, reviews)
-    rest = content[len(whole) :]
     if not rest.startswith(_BEGINNING[: len(rest)]):
         raise InputError("ends in something that is no review of ours; name another --out", path=path)
-    if rest:
-        os.truncate(path, len(whole))
+    end_last_line(path, content, rest)
     return reviews
 
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,43 @@ def test_bad_input_is_told_in_one_line(tmp_path: Path, arguments: list[str], mat
     assert done.exit_code == 2
     assert match in " ".join(done.output.split())
     assert "Traceback" not in done.output
+
+
+def test_a_file_of_others_beside_the_page_is_not_replaced(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name) for name in "ab"]
+    numbers = shutil.copy(runs[0] / "summary.json", tmp_path / "c.json")
+    before = numbers.read_bytes()
+    command = ["compare", *map(str, runs), "--out", str(tmp_path / "c.html")]
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, numbers.read_bytes()) == (2, before)
+    assert f"{numbers}: would be replaced beside c.html" in done.stderr
+    numbers.unlink()
+    for _ in range(2):
+        assert CliRunner().invoke(app, command).exit_code == 0
+
+
+def test_the_page_is_written_where_a_link_leads(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name) for name in "ab"]
+    link, there = tmp_path / "link.html", tmp_path / "there" / "page.html"
+    link.symlink_to(there)
+    done = CliRunner().invoke(app, ["compare", *map(str, runs), "--out", str(link)])
+    assert done.exit_code == 0
+    assert link.is_symlink()
+    assert sorted(file.name for file in there.parent.iterdir()) == ["page.html", "page.json"]
+
+
+def test_a_run_is_not_written_into(tmp_path: Path) -> None:
+    first, second = (write_run(tmp_path / name) for name in "ab")
+    before = {file: file.read_bytes() for file in first.rglob("*") if file.is_file()}
+    for command in (
+        ["compare", str(first), str(second), "--out", str(first / "summary.html")],
+        ["optuna", str(first / "k.log"), "--out", str(first / "spec.html")],
+        ["predict", str(first), "--data", "none", "--out", str(first / "summary.json")],
+    ):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 2
+        assert f"got a place within {first}, which holds a run" in done.stderr
+    assert {file: file.read_bytes() for file in first.rglob("*") if file.is_file()} == before
 
 
 def test_runs_of_the_ablation_are_compared_by_their_means_over_seeds(tmp_path: Path) -> None:

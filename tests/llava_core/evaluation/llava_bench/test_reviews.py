@@ -91,6 +91,17 @@ def test_a_run_does_not_go_on_from_anything_else(tmp_path: Path, line: str, prob
     assert path.read_bytes() == before
 
 
+def test_a_last_line_that_lacks_its_end_alone_is_judged_as_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"id": 7, "all my work": [1]}')
+    with pytest.raises(InputError, match="line 1: got a line that is no review of ours"):
+        kept_reviews(path, settings="s", prompts=PROMPTS)
+    assert path.read_text() == '{"id": 7, "all my work": [1]}'
+    path.write_text(review_line(OURS))
+    assert kept_reviews(path, settings="s", prompts=PROMPTS) == [OURS]
+    assert path.read_text() == review_line(OURS) + "\n"
+
+
 def test_reviews_of_other_questions_are_left_alone(tmp_path: Path) -> None:
     other = replace(OURS, question_id=9, prompt="z")
     assert kept_reviews(written(tmp_path / "r.jsonl", review_line(other)), settings="s", prompts=PROMPTS) == [
