@@ -67,12 +67,13 @@ def claim(context: typer.Context, out: Path) -> None:
 
 
 @contextmanager
-def resumable() -> Iterator[None]:
+def resumable(*, hidden: bool = False) -> Iterator[None]:
     """Say on Ctrl-C that nothing is lost."""
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from here", err=True)
+        if not hidden:
+            typer.echo("stopped; the same command goes on from here", err=True)
         raise
 
 

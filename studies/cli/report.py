@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from llava_core.claims import claimed
 from llava_core.errors import InputError
-from studies.cli.terminal import WIDTH, app, one_line_errors, open_console
+from studies.cli.terminal import WIDTH, app, one_line_errors, open_console, resumable
 from studies.progress import shown
 
 
@@ -82,7 +82,8 @@ def report_tuning(
             tuned_members(run)
             with shown(open_console(stderr=True)) as progress:
                 if random:
-                    compare_at_random(run, progress)
+                    with resumable():
+                        compare_at_random(run, progress)
                 if dashboard:
                     raise typer.Exit(server.serve_run(run, progress, port=port))
                 progress.stage("read the trials")
