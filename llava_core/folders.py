@@ -61,7 +61,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder that takes a place once the block has ended well.
 
     What stood there before is moved aside first, so that under the name is the old folder, nothing, or the
-    new one, but never a part of one.
+    new one, but never a part of one. Where the new one does not come to stand there, the old one is put back,
+    after a kill by the next to write there.
 
     Raises
     ------
@@ -69,27 +70,26 @@ def whole_folder(path: Path) -> Iterator[Path]:
         If another process writes to the same place.
     """
     path = Path(os.path.realpath(path))  # where a link leads
-    draft, aside = _draft(path), _aside(path)
+    draft = _draft(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with naming(path, draft=draft), locked(_lock_file(path), place=path):
-        _clear(draft, aside)
+        _settle(path)
         draft.mkdir()
         try:
             yield draft
             if path.exists():
-                path.replace(aside)
+                path.replace(_aside(path))
             draft.replace(path)
         finally:
-            _clear(draft, aside)
+            _settle(path)
 
 
 def clear_drafts(path: Path) -> None:
-    """Remove what a killed process left beside a place where `whole_folder` writes."""
+    """Remove what a killed process left beside a place where `whole_folder` writes; put back what it took."""
     path = Path(os.path.realpath(path))
-    drafts = _draft(path), _aside(path)
-    if _lock_file(path).exists() or any(draft.exists() for draft in drafts):
+    if any(left.exists() for left in (_lock_file(path), _draft(path), _aside(path))):
         with suppress(InputError), locked(_lock_file(path), place=path):
-            _clear(*drafts)
+            _settle(path)
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -133,6 +133,14 @@ def _lock_file(path: Path) -> Path:
     return path.with_name(f".{path.name}.lock")
 
 
-def _clear(*folders: Path) -> None:
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+def _settle(path: Path) -> None:
+    """Remove the draft, and the old folder where a new one has its place; else put the old one back.
+
+    The old one is renamed before it is removed, so that what stands aside is whole.
+    """
+    draft, aside = _draft(path), _aside(path)
+    shutil.rmtree(draft, ignore_errors=True)
+    if aside.exists():
+        with suppress(OSError):
+            aside.replace(draft if path.exists() else path)
+        shutil.rmtree(draft, ignore_errors=True)

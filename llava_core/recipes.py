@@ -7,7 +7,7 @@ its repository.
 """
 
 import json
-import tempfile
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,9 +17,8 @@ from typing import Literal
 
 from llava_core.checkpoint import LlavaBundle, load_checkpoint
 from llava_core.data.example import Example
-from llava_core.drafts import whole_file
 from llava_core.errors import InputError
-from llava_core.folders import check_replaceable
+from llava_core.folders import check_replaceable, whole_folder
 from llava_core.train.loop import OptimConfig, Progress
 from llava_core.train.lora import LoraSettings
 from llava_core.train.run import run_stage
@@ -374,34 +373,35 @@ def pretrain_mini(out: Path, *, seed: int = 0, progress: Progress | None = None)
     from llava_core.data.scienceqa import load_scienceqa
     from llava_core.train.pretrain import PretrainConfig, pretrain
 
+    out = Path(out)
     check_replaceable(out, marks=MARKS)
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder) / "pretrain"
+    with whole_folder(out) as draft:
+        root = draft / "pretrain"
         write_mini(root, seed=seed, parts=("pretrain",))
         data = load_scienceqa(root)
         texts = list(pretrain_texts(seed))
-        bundle = pretrain(data.examples, texts, PretrainConfig(), seed=seed, progress=progress)
-    save_checkpoint(bundle, out, stage="pretrained", seen_ids=(), dtype=torch.float16)
-    card = {
-        "what": "tiny CLIP and tiny Llama for the bundled data; they play CLIP's and Vicuna's part",
-        "command": f"llava pretrain-mini --out DIR --seed {seed}",
-        "trained_on": "pretrain part of the bundled data and its texts, nothing else",
-        "data_fingerprint": {
-            "pretrain": mini_fingerprint("pretrain", seed=seed),
-            "pretrain_texts": texts_fingerprint(seed),
-        },
-        "checkpoint_hash": checkpoint_hash(out),
-        "files": json.loads((Path(out) / "manifest.json").read_text())["files"],
-        "n_weights": {
-            "clip": sum(p.numel() for p in bundle.whole_clip.parameters()),
-            "llm": sum(p.numel() for p in bundle.model.llm.parameters()),
-        },
-        "auxiliary_loss": "beside CLIP's loss, a captioner, thrown away, reads the patches (as in CoCa)",
-        "limits": "knows the bundled drawings and texts only; of no use on other images or questions",
-    }
-    with whole_file(Path(out) / "card.json") as draft:
-        draft.write_text(json.dumps(card, indent=1) + "\n")
-    return Path(out)
+        bundle = pretrain(data.examples, texts, PretrainConfig(), seed=seed, progress=progress, scratch=draft)
+        shutil.rmtree(root)
+        save_checkpoint(bundle, draft, stage="pretrained", seen_ids=(), dtype=torch.float16)
+        card = {
+            "what": "tiny CLIP and tiny Llama for the bundled data; they play CLIP's and Vicuna's part",
+            "command": f"llava pretrain-mini --out DIR --seed {seed}",
+            "trained_on": "pretrain part of the bundled data and its texts, nothing else",
+            "data_fingerprint": {
+                "pretrain": mini_fingerprint("pretrain", seed=seed),
+                "pretrain_texts": texts_fingerprint(seed),
+            },
+            "checkpoint_hash": checkpoint_hash(draft),
+            "files": json.loads((draft / "manifest.json").read_text())["files"],
+            "n_weights": {
+                "clip": sum(p.numel() for p in bundle.whole_clip.parameters()),
+                "llm": sum(p.numel() for p in bundle.model.llm.parameters()),
+            },
+            "auxiliary_loss": "beside CLIP's loss, a captioner, thrown away, reads the patches (as in CoCa)",
+            "limits": "knows the bundled drawings and texts only; of no use on other images or questions",
+        }
+        (draft / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+    return out
 
 
 def _named(stage: str, progress: Callable[[str, int, int], None] | None) -> Progress | None:

@@ -172,26 +172,28 @@ def open_run(
     if path.exists() and not path.is_dir():
         raise InputError("got a file, allowed is a folder for the run", path=path)
     stored = path / SPEC_FILE
-    if path.is_dir() and any(not file.name.startswith(".") for file in path.iterdir()):
-        if not stored.exists():
-            raise InputError(
-                "got a folder that is not empty and holds no run, allowed is a new or empty one", path=path
-            )
-        if not resume:
+    if (
+        path.is_dir()
+        and not stored.exists()
+        and any(not file.name.startswith(".") for file in path.iterdir())
+    ):
+        raise InputError(
+            "got a folder that is not empty and holds no run, allowed is a new or empty one", path=path
+        )
+    with held(path):
+        is_new = not stored.exists()
+        if is_new:
+            write_text(stored, spec)
+        elif not resume:
             raise InputError(
                 "holds a run already; continue it with --resume or choose another --out", path=path
             )
-        different = differ(_text(stored))
-        if different:
+        elif different := differ(_text(stored)):
             raise InputError(
                 f"holds a run of another specification ({'; '.join(different)}); "
                 "choose another --out, or remove the folder",
                 path=path,
             )
-    with held(path):
-        is_new = not stored.is_file()
-        if is_new:
-            write_text(stored, spec)
         try:
             with naming(path):
                 yield RunDir(path=path)

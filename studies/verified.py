@@ -5,7 +5,8 @@ somebody else made stays visible. Left out: the pictures of the bundled data, wh
 covers; and whoever changes the manifest as well, since a hash is no signature.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -99,6 +100,24 @@ def checked_folder(run_path: Path, name: str) -> Path:
     return run_path / name
 
 
+@contextmanager
+def rewriting(run_path: Path, written: Sequence[str], *, added: Sequence[str] = ()) -> Iterator[None]:
+    """Write files of a finished run anew: they are listed at the end as `list_anew` lists them.
+
+    Until then they are not listed, so that they are added, and not changed, where the command is killed.
+    Where it fails, what it had not come to is listed as before.
+    """
+    listed = read_manifest(run_path)["files"]
+    unlist(run_path, written)
+    try:
+        yield
+    except BaseException:
+        unlisted = {name: told for name, told in listed.items() if _matches(name, written)}
+        list_anew(run_path, written=[name for name in unlisted if _is_as(run_path / name, unlisted[name])])
+        raise
+    list_anew(run_path, written=written, added=added)
+
+
 def list_anew(run_path: Path, *, written: Sequence[str], added: Sequence[str] = ()) -> None:
     """List in the manifest what a command wrote into a finished run; all else stays listed as it was.
 
@@ -156,6 +175,10 @@ def verify_run(run_path: Path, tick: Tick) -> Verified:
         missing=tuple(name for name in listed if name not in there),
         added=tuple(sorted(there - set(listed))),
     )
+
+
+def _is_as(file: Path, told: Mapping[str, Any]) -> bool:
+    return file.is_file() and describe_file(file) == told
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -17,6 +17,7 @@ from llava_core.cli.terminal import (
     done,
     no_part,
     read_data,
+    resumable,
 )
 from llava_core.errors import InputError
 
@@ -110,7 +111,7 @@ def extract(
     if not examples:
         raise no_part(part, dataset.splits, data)
     checkpoints = {"finetune": checkpoint, **({"align": stage1} if stage1 else {})}
-    with bar("extract features", hidden=rank > 0) as tick:
+    with resumable(hidden=rank > 0), bar("extract features", hidden=rank > 0) as tick:
         written = extract_features(
             checkpoints, examples, out, data_fingerprint=dataset.fingerprint, device=place, dtype=precision,
             clip=clip, prompt=prompt, layers=kept, clip_layers=of_tower, shard=share, progress=tick,

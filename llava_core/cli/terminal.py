@@ -78,12 +78,13 @@ def claim_file(context: typer.Context, out: Path, *, inputs: Iterable[Path | Non
 
 
 @contextmanager
-def resumable() -> Iterator[None]:
+def resumable(*, hidden: bool = False) -> Iterator[None]:
     """Say on Ctrl-C that nothing is lost."""
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from here", err=True)
+        if not hidden:
+            typer.echo("stopped; the same command goes on from here", err=True)
         raise
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from llava_core.cli.terminal import Limit, Part, Seed, app, bar, claim, done, no_part, read_data
+from llava_core.cli.terminal import Limit, Part, Seed, app, bar, claim, done, no_part, read_data, resumable
 from llava_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _stage(
     examples = _stage_data(data, chat, image_root, part=part, limit=limit)
     bundle = start(chosen, plan, base=base, clip=clip, llm=llm, seed=seed)
     quiet = launched()[0] > 0
-    with bar(name, hidden=quiet) as tick:
+    with resumable(hidden=quiet), bar(name, hidden=quiet) as tick:
         run_stage(
             plan.stage, bundle, examples, out=out, seed=seed, run=plan.run, progress=tick,
             tell=lambda line: typer.echo(line, err=True),

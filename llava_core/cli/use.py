@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from llava_core.cli.terminal import Device, Dtype, Limit, PromptName, app, bar, claim_file, no_part, read_data
+from llava_core.cli.terminal import (
+    Device,
+    Dtype,
+    Limit,
+    PromptName,
+    app,
+    bar,
+    claim_file,
+    no_part,
+    read_data,
+    resumable,
+)
 from llava_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -122,7 +133,7 @@ def answer(
         if examples and bundle.model.device.type == "cpu":
             needed = asking_bytes(bundle, examples, batch_size=batch_size, n_more_tokens=own.max_new_tokens)
             typer.echo(announce("answering", needed), err=True)
-        with bar("answer") as tick:
+        with resumable(hidden=out is None), bar("answer") as tick:
             answer_choices(
                 bundle, examples, own, settings=key, batch_size=batch_size, tell=tell, progress=tick
             )
@@ -141,7 +152,7 @@ def answer(
     if asked:
         check_images(asked)
         llava = load()
-        with bar("answer") as tick:
+        with resumable(hidden=out is None), bar("answer") as tick:
             answer_questions(
                 llava,
                 asked,

@@ -86,6 +86,7 @@ def pretrain(
     *,
     seed: int,
     progress: Progress | None = None,
+    scratch: Path | None = None,
 ) -> LlavaBundle:
     """Return a bundle with pre-trained CLIP and language model.
 
@@ -99,6 +100,8 @@ def pretrain(
     seed : int
     progress : callable, optional
         Called with CLIP's steps, the longer of the two trainings.
+    scratch : Path, optional
+        Folder for what is removed at the end; the system's by default.
 
     Returns
     -------
@@ -107,8 +110,8 @@ def pretrain(
     """
     tokenizer = tiny_tokenizer(examples, texts, vocab_size=config.sizes.vocab_size)
     bundle = tiny_bundle(config.sizes, tokenizer, seed=seed)
-    with TemporaryDirectory() as scratch, worker_pool(1) as pool:
-        weights = Path(scratch) / "llm.safetensors"
+    with TemporaryDirectory(dir=scratch) as folder, worker_pool(1) as pool:
+        weights = Path(folder) / "llm.safetensors"
         pending = pool.submit(_save_tiny_llm, weights, examples, texts, config, tokenizer, seed=seed)
         clip_state, clip_meta = train_tiny_clip(examples, config, tokenizer, seed=seed, progress=progress)
         llm_meta = pending.result()

@@ -14,7 +14,7 @@ from studies.catalog.questions import write_questions
 from studies.files import write_json
 from studies.predictions import write_predictions
 from studies.rundir import RunDir, held
-from studies.verified import checked, is_finished, list_anew
+from studies.verified import checked, is_finished, rewriting
 
 PREDICTIONS_FILE = "predictions.parquet"
 QUESTIONS_FILE = "questions.parquet"
@@ -65,10 +65,8 @@ def render(path: Path) -> Path:
     In the manifest the new pages replace the old ones.
     """
     summary = read_summary(path)
-    with held(path):
-        report = _render(path, summary)
-        list_anew(path, written=PAGES)
-    return report
+    with held(path), rewriting(path, PAGES):
+        return _render(path, summary)
 
 
 def write_tuning_report(path: Path, out: Path | None = None) -> tuple[Path, list[dict[str, Any]]]:
@@ -86,10 +84,11 @@ def write_tuning_report(path: Path, out: Path | None = None) -> tuple[Path, list
     finished = is_finished(path)
     summary = read_summary(path) if finished else None
     page = out or path / OPTUNA_FILE
-    with held(path) if out is None else nullcontext():
+    with (
+        held(path) if out is None else nullcontext(),
+        rewriting(path, PAGES) if finished and out is None else nullcontext(),
+    ):
         views = report_on_run(path, page, summary=summary, title=_tuning_title(summary))
-        if finished and out is None:
-            list_anew(path, written=PAGES)
     return page, views
 
 

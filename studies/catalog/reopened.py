@@ -16,7 +16,8 @@ from studies.catalog.protocol import choose_protocol
 from studies.catalog.published import answered_by_all
 from studies.pipeline import load_file
 from studies.progress import Progress
-from studies.rundir import RunDir
+from studies.rundir import SPEC_FILE, RunDir
+from studies.spec.base import check_places
 from studies.spec.ensemble import EnsembleSpec
 
 FREE = ("version",)
@@ -31,6 +32,7 @@ def reopen_ground(spec: EnsembleSpec, run: RunDir, progress: Progress) -> Ground
     InputError
         If data or features are missing, or are not those of the run.
     """
+    check_places(spec, "data", "features", "llm_answers", path=run.path / SPEC_FILE)
     dataset = load_file(spec.data or run.path / "data", progress)
     answers = [read_answers(path, dataset) for path in spec.llm_answers]
     protocol = choose_protocol(dataset, seed=spec.seed, limit=spec.limit, answered=answered_by_all(answers))

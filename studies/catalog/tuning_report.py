@@ -5,6 +5,7 @@ which is `studies.report.optuna_page`.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from shlex import join, quote
@@ -35,7 +36,7 @@ from studies.report.optuna_view import TunedStudy
 from studies.rundir import SPEC_FILE, RunDir, open_run
 from studies.spec.base import from_json
 from studies.spec.ensemble import EnsembleSpec
-from studies.verified import checked, is_finished, list_anew, read_manifest, unlist
+from studies.verified import checked, is_finished, read_manifest, rewriting
 
 Facts = Mapping[str, Any]
 WRITTEN = ("optuna/*.random.journal", "optuna/*.compared.json", "steps/random.*", "steps/compare.*")
@@ -127,13 +128,9 @@ def compare_at_random(run_path: Path, progress: Progress) -> None:
             return encode_ground_folds(ground, ground.folds)
 
         blocks = blocks_without_llava(ground)
-        finished = is_finished(run_path)
-        if finished:
-            unlist(run_path, WRITTEN)
-        search_at_random(ground, members, folds, progress, blocks=blocks)
-        compare_members(ground, members, folds, progress, blocks=blocks)
-        if finished:
-            list_anew(run_path, written=WRITTEN, added=("oof/*",))
+        with rewriting(run_path, WRITTEN, added=("oof/*",)) if is_finished(run_path) else nullcontext():
+            search_at_random(ground, members, folds, progress, blocks=blocks)
+            compare_members(ground, members, folds, progress, blocks=blocks)
 
 
 def _check_files(run_path: Path) -> None:

@@ -10,8 +10,11 @@ from llava_core.openmp import let_threads_sleep
 let_threads_sleep()
 
 # The order of the imports is the order of the commands in the help.
-from studies.cli import study, probe, models, report, verify, data  # noqa: E402  # isort: skip
-from studies.cli.terminal import app  # noqa: E402
+try:
+    from studies.cli import study, probe, models, report, verify, data  # isort: skip
+    from studies.cli.terminal import app
+except KeyboardInterrupt:  # these take two seconds, in which no command catches it
+    raise SystemExit(130) from None
 
 __all__ = ["app", "data", "main", "models", "probe", "report", "study", "verify"]
 

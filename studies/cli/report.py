@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from llava_core.claims import claimed_file
 from llava_core.errors import InputError
-from studies.cli.terminal import WIDTH, app, one_line_errors, open_console
+from studies.cli.terminal import WIDTH, app, one_line_errors, open_console, resumable
 from studies.progress import shown
 
 
@@ -88,7 +88,8 @@ def report_tuning(
                 shown(open_console(stderr=True)) as progress,
             ):
                 if random:
-                    compare_at_random(run, progress)
+                    with resumable():
+                        compare_at_random(run, progress)
                 if dashboard:
                     raise typer.Exit(server.serve_run(run, progress, port=port))
                 progress.stage("read the trials")

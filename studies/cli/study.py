@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from llava_core.errors import InputError
 from studies.catalog import STUDIES
-from studies.cli.terminal import app, one_line_errors, open_console, typed_command
+from studies.cli.terminal import app, one_line_errors, open_console, resumable, typed_command
 from studies.progress import shown
 from studies.rundir import SPEC_FILE, open_run
 from studies.spec import base as specs
@@ -105,6 +105,7 @@ def run_spec(spec: specs.StudySpec, folder: Path, *, resume: bool) -> Path:
         return specs.differences(spec, stored, path=folder / SPEC_FILE)
 
     with (
+        resumable("" if resume else " with --resume"),
         open_run(folder, spec=specs.to_json(spec), resume=resume, differ=differ) as run,
         shown(open_console(stderr=True)) as progress,
     ):

@@ -49,3 +49,13 @@ def one_line_errors() -> Iterator[None]:
             raise
         typer.echo("error: " + " ".join(problem.split()), err=True)
         raise typer.Exit(2) from None
+
+
+@contextmanager
+def resumable(how: str = "") -> Iterator[None]:
+    """Say on Ctrl-C that nothing is lost, and how the same command goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; the same command{how} goes on from here", err=True)
+        raise

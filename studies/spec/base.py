@@ -172,10 +172,44 @@ def differences(spec: StudySpec, stored: str, *, path: Path) -> list[str]:
     other = from_json(type(spec), stored, path=path)
     names = [field.name for field in fields(spec) if field.name not in spec.FREE_FIELDS]
     return [
-        f"{name}: {getattr(other, name)}, {getattr(spec, name)}"
+        f"{name}: {getattr(other, name)}, {getattr(spec, name)}{_seen_from(getattr(other, name))}"
         for name in names
         if getattr(spec, name) != getattr(other, name)
     ]
+
+
+def check_places(spec: StudySpec, *names: str, path: Path) -> None:
+    """Check that what a run was given is still there, before a command reads it again.
+
+    Parameters
+    ----------
+    spec : StudySpec
+    *names : str
+        Fields that hold a path, paths or None.
+    path : Path
+        File of the specification, for the error.
+
+    Raises
+    ------
+    InputError
+        Naming the field of the first that is not there, as seen from the working folder.
+    """
+    for name in names:
+        for place in _places(getattr(spec, name)):
+            if not place.exists():
+                raise InputError(
+                    f"the run was given {place}, which is not there{_seen_from(place)}", path=path, field=name
+                )
+
+
+def _places(value: object) -> Iterable[Path]:
+    return [each for each in (value if isinstance(value, tuple) else (value,)) if isinstance(each, Path)]
+
+
+def _seen_from(value: object) -> str:
+    """Return what a message adds to paths that mean something else in another working folder."""
+    is_relative = any(not place.is_absolute() for place in _places(value))
+    return " (as seen from the folder that the run was started in)" if is_relative else ""
 
 
 def _study_of(text: str) -> str | None:

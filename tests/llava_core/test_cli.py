@@ -111,6 +111,31 @@ def test_answers_as_json_lines(bundle, drawn, tmp_path: Path) -> None:
     assert all(len(row["mean_logprob"]) == 3 and row["chosen"] in (0, 1, 2) for row in told)
 
 
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (("align", "--base"), "llava_core.train.run.run_stage"),
+        (("finetune", "--base"), "llava_core.train.run.run_stage"),
+        (("extract", "--checkpoint"), "llava_core.features.extract.extract_features"),
+        (("answer", "--checkpoint"), "llava_core.inference.choices.answer_choices"),
+    ],
+)
+def test_ctrl_c_says_that_the_same_command_goes_on(
+    words: tuple[str, ...], place: str, bundle, drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_off(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, broken_off)
+    save_checkpoint(bundle, tmp_path / "checkpoint", stage="align", seen_ids=[])
+    row = {"id": "a", "question": "?", "options": ["a", "b"], "answer": 0, "split": "train_llm"}
+    (tmp_path / "questions.jsonl").write_text(json.dumps(row))
+    given = [*words, str(tmp_path / "checkpoint"), "--data", str(tmp_path / "questions.jsonl")]
+    result = CliRunner().invoke(app, [*given, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 130, result.output
+    assert result.stderr.endswith("stopped; the same command goes on from here\n")
+
+
 def test_extract_shares_out_the_work(bundle, drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from llava_core.features import extract
 

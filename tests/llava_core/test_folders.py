@@ -1,3 +1,4 @@
+from errno import EIO
 from pathlib import Path
 
 import pytest
@@ -107,15 +108,57 @@ def test_a_folder_that_fails_leaves_what_was_there(tmp_path):
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["out", "out/old"]
 
 
+def test_the_old_folder_is_put_back_where_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("")
+    rename = Path.replace
+
+    def fail_for_the_draft(self, target):
+        if self.name == ".out.writing":
+            raise OSError(EIO, "the disk fails", str(self))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail_for_the_draft)
+    with pytest.raises(OSError, match="out"), whole_folder(tmp_path / "out") as draft:
+        (draft / "new").write_text("")
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["out", "out/old"]
+
+
+def test_what_a_process_killed_between_two_renames_took_away_is_put_back(tmp_path):
+    def kill():
+        for name in (".out.writing", ".out.replaced"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "file").write_text(name)
+        (tmp_path / ".out.lock").write_text("")
+
+    def write_and_fail():
+        with whole_folder(tmp_path / "out"):
+            raise RuntimeError
+
+    kill()
+    with pytest.raises(RuntimeError):
+        write_and_fail()
+    assert (tmp_path / "out" / "file").read_text() == ".out.replaced"
+    (tmp_path / "out").rename(tmp_path / "kept")
+    kill()
+    clear_drafts(tmp_path / "out")
+    assert (tmp_path / "out" / "file").read_text() == ".out.replaced"
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "kept"}
+
+
 def test_what_a_killed_process_left_is_cleared(tmp_path):
+    (tmp_path / "out").mkdir()
     for name in (".out.writing", ".out.replaced"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "half").write_text("")
     (tmp_path / ".out.lock").write_text("")
     with whole_folder(tmp_path / "out") as draft:
         assert list(draft.iterdir()) == []
-    (tmp_path / ".out.replaced").mkdir()
+    for name in (".out.writing", ".out.replaced"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").write_text("")
     clear_drafts(tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 

@@ -1,11 +1,12 @@
 import dataclasses
 import json
+from unittest import mock
 
 import pytest
 
 from llava_core.checkpoint import checkpoint_hash, load_checkpoint, save_checkpoint
 from llava_core.errors import InputError
-from llava_core.recipes import RECIPES, Recipe, find_recipe, mini_cpu, train_llava
+from llava_core.recipes import RECIPES, Recipe, find_recipe, mini_cpu, pretrain_mini, train_llava
 from llava_core.train.stage import StageConfig
 
 
@@ -55,6 +56,43 @@ def test_both_stages_run_and_are_kept(bundle, drawn, tmp_path):
     assert meta["stage"]["name"] == "finetune"
     assert meta["n_examples"] == len(drawn)
     assert meta["cpu_seconds"] > 0
+
+
+def test_what_a_killed_pretraining_left_goes_and_the_card_comes_with_the_weights(
+    bundle, tmp_path, monkeypatch
+):
+    from llava_core.data import mini, scienceqa
+    from llava_core.train import pretrain
+
+    out, scratch = tmp_path / "out", tmp_path / ".out.writing"
+    (scratch / "pretrain" / "half").mkdir(parents=True)
+
+    def train(*_, scratch, **__):
+        assert [file.name for file in scratch.iterdir()] == ["pretrain"]
+        return bundle
+
+    def fail(folder):
+        assert (folder / "manifest.json").is_file()
+        raise RuntimeError
+
+    monkeypatch.setattr(mini, "write_mini", lambda root, **_: root.mkdir())
+    monkeypatch.setattr(mini, "pretrain_texts", lambda seed: [])
+    monkeypatch.setattr(mini, "mini_fingerprint", lambda part, **_: "f")
+    monkeypatch.setattr(mini, "texts_fingerprint", lambda seed: "f")
+    monkeypatch.setattr(scienceqa, "load_scienceqa", lambda root: mock.Mock(examples=()))
+    monkeypatch.setattr(pretrain, "pretrain", train)
+    with monkeypatch.context() as failing:
+        failing.setattr("llava_core.checkpoint.checkpoint_hash", fail)
+        with pytest.raises(RuntimeError):
+            pretrain_mini(out)
+    assert list(tmp_path.iterdir()) == []
+    pretrain_mini(out)
+    assert list(tmp_path.iterdir()) == [out]
+    assert not (out / "pretrain").exists()
+    card = json.loads((out / "card.json").read_text())
+    assert card["checkpoint_hash"] == checkpoint_hash(out)
+    assert card["files"] == json.loads((out / "manifest.json").read_text())["files"]
+    load_checkpoint(out)
 
 
 def test_a_pretraining_of_few_steps_makes_a_checkpoint_with_curves(drawn, tiny_sizes, tmp_path):

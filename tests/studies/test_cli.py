@@ -1,5 +1,7 @@
 import errno
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import optuna
@@ -133,6 +135,32 @@ def test_another_fault_of_the_system_is_not_hidden(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Study, "run", staticmethod(broken))
     result = runner.invoke(app, ["run", "ensemble_vs_llm", "--out", str(tmp_path / "run")])
     assert isinstance(result.exception, OSError)
+
+
+@pytest.mark.parametrize(("words", "how"), [([], " with --resume"), (["--resume"], "")])
+def test_ctrl_c_says_how_the_run_goes_on(
+    words: list[str], how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_off(*_: object) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Study, "run", staticmethod(broken_off))
+    result = runner.invoke(app, ["run", "ensemble_vs_llm", "--out", str(tmp_path / "run"), *words])
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr == f"stopped; the same command{how} goes on from here\n"
+
+
+def test_ctrl_c_before_the_command_begins_is_no_traceback() -> None:
+    program = (
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'studies.catalog': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "import studies.cli"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

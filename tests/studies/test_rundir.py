@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from llava_core.errors import InputError
+from studies import rundir
 from studies.files import file_hash, write_json
 from studies.rundir import Facts, RunDir, digest, open_run
 
@@ -162,6 +163,22 @@ def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
         refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "another process" in refused.stderr
     subprocess.run(command, check=True)
+
+
+@pytest.mark.parametrize(("resume", "told"), [(False, "--resume"), (True, "another specification")])
+def test_a_run_that_another_process_began_in_between_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resume: bool, told: str
+) -> None:
+    def come_between(folder: Path) -> None:
+        (folder / "spec.json").write_text("other")
+
+    monkeypatch.setattr(rundir, "check_writable", come_between)
+    with (
+        pytest.raises(InputError, match=told),
+        open_run(tmp_path, spec="{}", resume=resume, differ=lambda stored: [stored]),
+    ):
+        pass
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("spec.json", "other")]
 
 
 def test_the_manifest_names_every_kept_file(tmp_path: Path) -> None:

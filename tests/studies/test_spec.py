@@ -1,14 +1,19 @@
 import typing
 from dataclasses import fields
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from llava_core.errors import InputError
 from llava_core.settings import parse_value
+from studies.catalog.probing.bring import bring_material
+from studies.catalog.reopened import reopen_ground
+from studies.rundir import RunDir
 from studies.spec import base as specs
 from studies.spec.base import StudySpec, resolve
 from studies.spec.ensemble import EnsembleSpec
+from studies.spec.probing import ProbingSpec
 
 
 @pytest.mark.parametrize(
@@ -80,6 +85,40 @@ def test_differences_leave_the_free_fields_out(tmp_path: Path) -> None:
     assert specs.differences(other, stored, path=tmp_path) == ["study: s, probe"]
     with pytest.raises(InputError, match="broken specification"):
         specs.differences(other, "{", path=tmp_path)
+
+
+def test_a_relative_path_is_told_to_be_seen_from_where_the_run_was_started(tmp_path: Path) -> None:
+    elsewhere = " (as seen from the folder that the run was started in)"
+    given = resolve(EnsembleSpec, "s", data=Path("../d"), features=tmp_path)
+    for data, hint in ((Path("d"), elsewhere), (tmp_path, "")):
+        stored = specs.to_json(resolve(EnsembleSpec, "s", data=data, features=tmp_path))
+        assert specs.differences(given, stored, path=tmp_path) == [f"data: {data}, ../d{hint}"]
+
+
+def test_what_a_run_was_given_and_is_gone_is_told_with_run_and_field(tmp_path: Path) -> None:
+    file, gone = tmp_path / "spec.json", tmp_path / "gone"
+    specs.check_places(resolve(EnsembleSpec, "s", features=tmp_path), "data", "features", path=file)
+    for options, told in (
+        ({"data": Path("d1")}, r"spec\.json, field data: the run was given d1, .* \(as seen from the folder"),
+        ({"llm_answers": (tmp_path, gone)}, f"spec\\.json, field llm_answers: .*{gone}, which is not there$"),
+    ):
+        with pytest.raises(InputError, match=told):
+            specs.check_places(resolve(EnsembleSpec, "s", **options), *options, path=file)
+
+
+def test_commands_that_read_anew_what_a_run_was_given_look_for_it_first(tmp_path: Path) -> None:
+    spec = resolve(EnsembleSpec, "ensemble_vs_llm", data=tmp_path / "gone")
+    (tmp_path / "spec.json").write_text(specs.to_json(spec))
+    (tmp_path / "summary.json").write_text('{"schema_version": 1, "study": "ensemble_vs_llm"}')
+    run, told = (
+        RunDir(path=tmp_path),
+        r"spec\.json, field data: the run was given .*gone, which is not there$",
+    )
+    run.finish({})
+    with pytest.raises(InputError, match=told):
+        reopen_ground(spec, run, mock.Mock())
+    with pytest.raises(InputError, match=told):
+        bring_material(resolve(ProbingSpec, "embedding_probe", source=tmp_path), run, mock.Mock())
 
 
 def test_an_option_of_another_study_is_refused() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from llava_core.errors import InputError
 from studies.rundir import RunDir
-from studies.verified import checked, checked_folder, list_anew, read_manifest, unlist, verify_run
+from studies.verified import checked, checked_folder, list_anew, read_manifest, rewriting, unlist, verify_run
 
 FILES = ("summary.json", "spec.json", "models/a/model.skops", "tables/x.csv")
 
@@ -98,6 +98,25 @@ def test_what_is_about_to_be_written_is_added_and_not_changed_when_cut_off(run: 
     flip(run / "tables/x.csv")
     found = verify_run(run, quiet)
     assert (found.changed, found.added) == ((), ("tables/x.csv",))
+
+
+def test_what_a_command_that_fails_had_not_come_to_is_listed_as_before(run: Path) -> None:
+    (run / "tables/y.csv").touch()
+    RunDir(path=run).finish({})
+
+    def write_and_fail() -> None:
+        with rewriting(run, ["tables/*"]):
+            assert verify_run(run, quiet).added == ("tables/x.csv", "tables/y.csv")
+            flip(run / "tables/x.csv")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_and_fail()
+    found = verify_run(run, quiet)
+    assert (found.changed, found.missing, found.added) == ((), (), ("tables/x.csv",))
+    with rewriting(run, ["tables/*"]):
+        (run / "tables/y.csv").unlink()
+    assert verify_run(run, quiet).is_whole
 
 
 @pytest.mark.parametrize(

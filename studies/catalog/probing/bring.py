@@ -24,7 +24,7 @@ from studies.pipeline import (
 )
 from studies.progress import Progress
 from studies.rundir import SPEC_FILE, RunDir
-from studies.spec.base import from_json
+from studies.spec.base import check_places, from_json
 from studies.spec.probing import ProbingSpec
 from studies.verified import checked
 
@@ -85,6 +85,7 @@ def _of_run(spec: ProbingSpec, source: Path, run: RunDir, progress: Progress) ->
     study = str(read_summary(source)["study"])
     file = checked(source, SPEC_FILE)
     made = from_json(STUDIES[study].spec, file.read_text("utf-8"), path=file)
+    check_places(made, "features", *(("data",) if spec.data is None else ()), path=file)
     own = source / "features"
     features = own if (own / MANIFEST_FILE).is_file() else made.features
     if features is None:
