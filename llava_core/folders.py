@@ -76,6 +76,24 @@ def whole_folder(path: Path) -> Iterator[Path]:
             _clear(draft, aside)
 
 
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside a place, for what is needed until the result stands there.
+
+    It has one name, so that what a killed process left is cleared by the next one: the place is to be held
+    (`llava_core.claims.claimed`).
+    """
+    path = Path(os.path.realpath(path))
+    scratch = path.with_name(f".{path.name}.scratch")
+    _clear(scratch)
+    with naming(path, draft=scratch):
+        scratch.mkdir(parents=True)
+        try:
+            yield scratch
+        finally:
+            _clear(scratch)
+
+
 def clear_drafts(path: Path) -> None:
     """Remove what a killed process left beside a place where `whole_folder` writes."""
     path = Path(os.path.realpath(path))

@@ -7,7 +7,6 @@ its repository.
 """
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +18,7 @@ from llava_core.checkpoint import LlavaBundle, load_checkpoint
 from llava_core.data.example import Example
 from llava_core.drafts import whole_file
 from llava_core.errors import InputError
-from llava_core.folders import check_replaceable
+from llava_core.folders import check_replaceable, scratch_folder
 from llava_core.train.loop import OptimConfig, Progress
 from llava_core.train.lora import LoraSettings
 from llava_core.train.run import run_stage
@@ -375,12 +374,14 @@ def pretrain_mini(out: Path, *, seed: int = 0, progress: Progress | None = None)
     from llava_core.train.pretrain import PretrainConfig, pretrain
 
     check_replaceable(out, marks=MARKS)
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder) / "pretrain"
+    with scratch_folder(out) as scratch:
+        root = scratch / "pretrain"
         write_mini(root, seed=seed, parts=("pretrain",))
         data = load_scienceqa(root)
         texts = list(pretrain_texts(seed))
-        bundle = pretrain(data.examples, texts, PretrainConfig(), seed=seed, progress=progress)
+        bundle = pretrain(
+            data.examples, texts, PretrainConfig(), scratch=scratch, seed=seed, progress=progress
+        )
     save_checkpoint(bundle, out, stage="pretrained", seen_ids=(), dtype=torch.float16)
     card = {
         "what": "tiny CLIP and tiny Llama for the bundled data; they play CLIP's and Vicuna's part",

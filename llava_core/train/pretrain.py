@@ -8,7 +8,6 @@ nothing yet. See `llava_core.train.contrastive` and `llava_core.train.language` 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -84,6 +83,7 @@ def pretrain(
     texts: Sequence[Text],
     config: PretrainConfig,
     *,
+    scratch: Path,
     seed: int,
     progress: Progress | None = None,
 ) -> LlavaBundle:
@@ -96,6 +96,8 @@ def pretrain(
     texts : sequence of str or (question, answer)
         Text-only documents.
     config : PretrainConfig
+    scratch : Path
+        Folder in which one process leaves its weights for the other.
     seed : int
     progress : callable, optional
         Called with CLIP's steps, the longer of the two trainings.
@@ -107,8 +109,8 @@ def pretrain(
     """
     tokenizer = tiny_tokenizer(examples, texts, vocab_size=config.sizes.vocab_size)
     bundle = tiny_bundle(config.sizes, tokenizer, seed=seed)
-    with TemporaryDirectory() as scratch, worker_pool(1) as pool:
-        weights = Path(scratch) / "llm.safetensors"
+    with worker_pool(1) as pool:
+        weights = scratch / "llm.safetensors"
         pending = pool.submit(_save_tiny_llm, weights, examples, texts, config, tokenizer, seed=seed)
         clip_state, clip_meta = train_tiny_clip(examples, config, tokenizer, seed=seed, progress=progress)
         llm_meta = pending.result()

@@ -29,6 +29,7 @@ from tests.faults.results import (
     generated,
     nothing,
     parts_of_ablation,
+    pretrained,
     replies,
     states,
     steps,
@@ -179,6 +180,22 @@ QUOTAS |= {part: tuple(replace(quota, n=8) for quota in QUOTAS[part]) for part i
 """Bundled data of a few questions in each slice."""
 
 
+def pretrain_mini(made: Material) -> list[str]:
+    return llava("pretrain-mini", "--out", "out", before=FEW_QUESTIONS + FEW_STEPS)
+
+
+FEW_STEPS = """
+import llava_core.data.mini as mini
+import llava_core.train.pretrain as training
+texts = list(mini.pretrain_texts(n=20))
+mini.pretrain_texts = lambda seed: texts
+config = training.PretrainConfig()
+few = {name: replace(getattr(config, name), n_steps=4, batch_size=4) for name in ("clip", "llm")}
+training.PretrainConfig.__init__.__kwdefaults__.update(few, held_out_frac=0.5)
+"""
+"""A pre-training that learns nothing."""
+
+
 def generate(made: Material) -> list[str]:
     return llava(
         "generate", "--scenes", made.scenes, "--endpoint", made.server.url, "--model", "m",
@@ -278,6 +295,10 @@ JOBS: Mapping[str, Job] = {
     for job in (
         Job(
             name="data_mini", stages={"data generation": ("*",)}, command=data_mini, results=drawn,
+            finished=nothing,
+        ),
+        Job(
+            name="pretrain_mini", stages={"pre-training": ("*",)}, command=pretrain_mini, results=pretrained,
             finished=nothing,
         ),
         Job(

@@ -84,6 +84,11 @@ def converted(folder: Path) -> dict[str, str]:
     return files_of(folder / "out", "*")
 
 
+def pretrained(folder: Path) -> dict[str, str]:
+    """Return what was trained; the card has the hash of a file that tells seconds."""
+    return {name: mark for name, mark in trained(folder).items() if name != "card.json"}
+
+
 def extracted(folder: Path) -> dict[str, str]:
     return files_of(folder / "out", "**/*")
 

@@ -5,7 +5,7 @@ import pytest
 from llava_core.checkpoint.folder import MARKS as of_checkpoint
 from llava_core.errors import InputError
 from llava_core.features.store import MARKS as of_store
-from llava_core.folders import check_replaceable, clear_drafts, whole_folder
+from llava_core.folders import check_replaceable, clear_drafts, scratch_folder, whole_folder
 
 
 def test_nothing_an_empty_folder_and_ours_may_be_replaced(tmp_path):
@@ -53,6 +53,20 @@ def test_each_command_replaces_folders_of_its_own_kind_alone(tmp_path):
         for other in {"checkpoint", "store", "run"} - {kind}:
             with pytest.raises(InputError, match="not ours to replace"):
                 check_replaceable(tmp_path / other, marks=marks)
+
+
+def test_scratch_is_gone_at_the_end_and_that_of_a_killed_run_at_the_start(tmp_path):
+    place = tmp_path / "deep" / "out"
+    with scratch_folder(place) as scratch:
+        (scratch / "half").write_text("")
+        left = scratch.rename(tmp_path / "left")
+    left.rename(scratch)
+    with scratch_folder(place) as again:
+        assert again == scratch
+        assert list(again.iterdir()) == []
+    with pytest.raises(RuntimeError), scratch_folder(place):
+        raise RuntimeError
+    assert list(place.parent.iterdir()) == []
 
 
 def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path):
