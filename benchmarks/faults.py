@@ -32,8 +32,10 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARES: Mapping[str, int] = {
     "generate": 10, "filter": 10, "align": 14, "finetune": 14, "extract": 12, "answer": 6,
     "ensemble_vs_llm": 24, "embedding_probe": 10,
+    "data_mini": 12, "pretrain_mini": 12, "convert": 12, "stage_ablation": 12,
 }  # fmt: skip
-"""Of the faults, in percent; the study with tuning, stacking and report has most."""
+"""Kills of each job where 100 are asked for: 100 over the first eight, and these of the later ones besides.
+The study with tuning, stacking and report has most."""
 N_FILLS = 4
 """Sizes of disk on which each job is run."""
 LATER_S = (0.0, 5.0)

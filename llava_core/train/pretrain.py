@@ -84,9 +84,9 @@ def pretrain(
     texts: Sequence[Text],
     config: PretrainConfig,
     *,
+    scratch: Path,
     seed: int,
     progress: Progress | None = None,
-    scratch: Path | None = None,
 ) -> LlavaBundle:
     """Return a bundle with pre-trained CLIP and language model.
 
@@ -97,11 +97,11 @@ def pretrain(
     texts : sequence of str or (question, answer)
         Text-only documents.
     config : PretrainConfig
+    scratch : Path
+        Folder for what is removed at the end.
     seed : int
     progress : callable, optional
         Called with CLIP's steps, the longer of the two trainings.
-    scratch : Path, optional
-        Folder for what is removed at the end; the system's by default.
 
     Returns
     -------

@@ -20,13 +20,21 @@ def data_mini(
 ) -> None:
     """Write the bundled Mini-ScienceQA in the official ScienceQA layout.
 
+    Where the same stands already, nothing is written.
+
     Example:  studies data mini --out data/mini
     """
-    with one_line_errors():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise InputError("exists and is not empty, allowed is a new or empty folder", path=out)
-        from llava_core.data.mini import write_mini
+    from llava_core.data.mini import holds_mini, write_mini
+    from llava_core.folders import clear_drafts
 
+    with one_line_errors():
+        is_taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
         with shown(open_console(stderr=True)) as progress:
-            write_mini(out, seed=seed, progress=progress.stage("draw questions and images"))
+            tick = progress.stage("draw questions and images")
+            if not is_taken:
+                write_mini(out, seed=seed, progress=tick)
+            elif holds_mini(out, seed=seed, progress=tick):
+                clear_drafts(out)  # by a run that was killed at its very end
+            else:
+                raise InputError("exists and is not empty, allowed is a new or empty folder", path=out)
         typer.echo(f"data: {out}")

@@ -18,12 +18,18 @@ from pathlib import Path
 from tests.chat_server import ChatServer, serve
 from tests.faults.inputs import write_captions, write_questions, write_scenes
 from tests.faults.results import (
+    ablated,
     answered,
     answers,
     chunks,
+    converted,
+    drawn,
     extracted,
     filtered,
     generated,
+    nothing,
+    parts_of_ablation,
+    pretrained,
     replies,
     states,
     steps,
@@ -157,9 +163,37 @@ def llava(*words: object, before: str = "") -> list[str]:
     return ["-c", f"{before}\nfrom llava_core.cli import main\nmain()", *map(str, words)]
 
 
-def studies(*words: object) -> list[str]:
-    """Return the `studies` command."""
-    return ["-c", "from studies.cli import main\nmain()", *map(str, words)]
+def studies(*words: object, before: str = "") -> list[str]:
+    """Return the `studies` command; ``before`` as for `llava`."""
+    return ["-c", f"{before}\nfrom studies.cli import main\nmain()", *map(str, words)]
+
+
+def data_mini(made: Material) -> list[str]:
+    return studies("data", "mini", "--out", "out", before=FEW_QUESTIONS)
+
+
+FEW_QUESTIONS = """
+from dataclasses import replace
+from llava_core.data.mini.parts import QUOTAS
+QUOTAS |= {part: tuple(replace(quota, n=8) for quota in QUOTAS[part]) for part in QUOTAS}
+"""
+"""Bundled data of a few questions in each slice."""
+
+
+def pretrain_mini(made: Material) -> list[str]:
+    return llava("pretrain-mini", "--out", "out", before=FEW_QUESTIONS + FEW_STEPS)
+
+
+FEW_STEPS = """
+import llava_core.data.mini as mini
+import llava_core.train.pretrain as training
+texts = list(mini.pretrain_texts(n=20))
+mini.pretrain_texts = lambda seed: texts
+config = training.PretrainConfig()
+few = {name: replace(getattr(config, name), n_steps=4, batch_size=4) for name in ("clip", "llm")}
+training.PretrainConfig.__init__.__kwdefaults__.update(few, held_out_frac=0.5)
+"""
+"""A pre-training that learns nothing."""
 
 
 def generate(made: Material) -> list[str]:
@@ -186,6 +220,10 @@ TRAINING = (
     "--set", "stage.n_epochs=2", "--set", "stage.batch_size=8",
     "--set", "run.save_every_steps=1", "--set", "run.vision=disk",
 )  # fmt: skip
+
+
+def convert(made: Material) -> list[str]:
+    return llava("convert", "--source", made.finetuned, "--dtype", "float16", "--out", "out")
 
 
 def extract(made: Material) -> list[str]:
@@ -219,17 +257,50 @@ def embedding_probe(made: Material) -> list[str]:
     )  # fmt: skip
 
 
+def stage_ablation(made: Material) -> list[str]:
+    return studies(
+        "run", "stage_ablation", "--preset", "quick", "--limit", 16, "--set", "n_boot=20",
+        "--set", "variants=both,gated_cross_attention", "--out", "out",
+        before=FEW_QUESTIONS + SMALL_BATCHES,
+    )  # fmt: skip
+
+
+SMALL_BATCHES = """
+import llava_core.recipes as recipes
+recipe = recipes.mini_cpu()
+often = replace(recipe.align_run, save_every_steps=1)
+stages = {"align": replace(recipe.align, batch_size=8), "finetune": replace(recipe.finetune, batch_size=8)}
+recipe = replace(recipe, **stages, align_run=often, finetune_run=often)
+recipes.RECIPES = {"mini_cpu": lambda: recipe}
+"""
+"""A training of several steps, each of which leaves a state."""
+
 REPORT = ("out/*summary.json*", "out/*report.*", "out/tables/*", "out/*optuna.[chj]*", "out/*manifest.json*")
 ENSEMBLE_STAGES = {
     "tuning": ("out/.lock", "out/optuna/*", "out/steps/*tune.*"),
     "stacking": ("out/models/*", "out/oof/*.npy*", "out/steps/*fit.*", "out/steps/*oof.*"),
     "report": (*REPORT, "out/*predictions.parquet*", "out/*questions.parquet*"),
 }
+ABLATION_STAGES = {
+    "data generation": ("out/.lock", "out/*data*", "out/steps/*data.*"),
+    "training": ("out/checkpoints/*", "out/steps/*train.*"),
+    "answers": ("out/variants/*scores.*", "out/variants/*vectors.*", "out/steps/*answer.*"),
+    "probing": ("out/variants/*probes.npz*", "out/steps/*probe.*"),
+    "report": (*REPORT, "out/*.csv*", "out/*.parquet*"),
+}
 PROBING_STAGES = {"probing": ("out/.lock", "out/cells/*", "out/steps/*"), "report": REPORT}
 
 JOBS: Mapping[str, Job] = {
     job.name: job
     for job in (
+        Job(
+            name="data_mini", stages={"data generation": ("*",)}, command=data_mini, results=drawn,
+            finished=nothing,
+        ),
+        Job(
+            name="pretrain_mini", stages={"pre-training": ("*",)}, command=pretrain_mini, results=pretrained,
+            finished=nothing,
+        ),
         Job(
             name="generate", stages={"data generation": ("*",)}, command=generate, results=generated,
             finished=replies,
@@ -240,6 +311,10 @@ JOBS: Mapping[str, Job] = {
         ),
         Job(name="align", stages={"stage 1": ("*",)}, command=align, results=trained, finished=states),
         Job(name="finetune", stages={"stage 2": ("*",)}, command=finetune, results=trained, finished=states),
+        Job(
+            name="convert", stages={"conversion": ("*",)}, command=convert, results=converted,
+            finished=nothing,
+        ),
         Job(
             name="extract", stages={"extraction": ("*",)}, command=extract, results=extracted,
             finished=chunks,
@@ -254,6 +329,10 @@ JOBS: Mapping[str, Job] = {
         Job(
             name="embedding_probe", stages=PROBING_STAGES, command=embedding_probe, results=studied,
             finished=steps, resume=("--resume",),
+        ),
+        Job(
+            name="stage_ablation", stages=ABLATION_STAGES, command=stage_ablation, results=ablated,
+            finished=parts_of_ablation, resume=("--resume",),
         ),
     )
 }  # fmt: skip

@@ -4,6 +4,7 @@ Results are digests by name, times aside. Finished units are told by name, each 
 is done again.
 """
 
+import csv
 import hashlib
 import json
 import re
@@ -43,6 +44,11 @@ def json_digest(file: Path, aside: frozenset[str] | tuple[str, ...]) -> str:
     return digest(json.dumps(plain(json.loads(file.read_text()), aside), sort_keys=True).encode())
 
 
+def table_digest(file: Path, aside: tuple[str, ...]) -> str:
+    with file.open(newline="") as opened:
+        return digest(json.dumps(plain(list(csv.DictReader(opened)), aside)).encode())
+
+
 def generated(folder: Path) -> dict[str, str]:
     """Return what was generated, the server's address aside: each process of a test run has its own.
 
@@ -60,6 +66,10 @@ def generated(folder: Path) -> dict[str, str]:
     return files | {f"reply {text}": str(n) for text, n in texts.items()}
 
 
+def drawn(folder: Path) -> dict[str, str]:
+    return files_of(folder / "out", "**/*")
+
+
 def filtered(folder: Path) -> dict[str, str]:
     return files_of(folder / "out", "*")
 
@@ -68,6 +78,15 @@ def trained(folder: Path) -> dict[str, str]:
     out = folder / "out"
     training = json_digest(out / "training.json", TIMES)
     return files_of(out, "*", but=["training.json", "manifest.json"]) | {"training.json": training}
+
+
+def converted(folder: Path) -> dict[str, str]:
+    return files_of(folder / "out", "*")
+
+
+def pretrained(folder: Path) -> dict[str, str]:
+    """Return what was trained; the card has the hash of a file that tells seconds."""
+    return {name: mark for name, mark in trained(folder).items() if name != "card.json"}
 
 
 def extracted(folder: Path) -> dict[str, str]:
@@ -82,6 +101,19 @@ def studied(folder: Path) -> dict[str, str]:
     out = folder / "out"
     found = files_of(out, "predictions.parquet", "questions.parquet", "oof/*.npy", "cells/*.npz")
     return found | {"summary.json": json_digest(out / "summary.json", ASIDE)}
+
+
+def ablated(folder: Path) -> dict[str, str]:
+    """Return the results of the study, with the weights of all stages and what was drawn for them."""
+    out = folder / "out"
+    found = files_of(out, "checkpoints/*/*/*/*.safetensors", "variants/**/*.*", "data/**/*.*")
+    tables = {file.name: table_digest(file, ("training_s",)) for file in out.glob("*.csv")}
+    return found | tables | studied(folder)
+
+
+def nothing(folder: Path) -> dict[str, str]:
+    """Return no unit: the whole command is one."""
+    return {}
 
 
 def marks_of(folder: Path, *patterns: str) -> dict[str, str]:
@@ -137,6 +169,17 @@ def steps(folder: Path) -> dict[str, str]:
     for journal in sorted((out / "optuna").glob("*.journal")):
         found |= {f"trial {number} of {journal.stem}": ended for number, ended in trials(journal).items()}
     return found
+
+
+def parts_of_ablation(folder: Path) -> dict[str, str]:
+    """Return the steps of the study, the checkpoints of its stages, and the states that these go on from."""
+    stages = "out/checkpoints/*/*"
+    checkpoints = marks_of(folder, f"{stages}/[!.]*/manifest.json")
+    of_states = marks_of(folder, f"{stages}/*.training/*/step-*/state.json")
+    return steps(folder) | {
+        name.removesuffix("/manifest.json").removesuffix("/state.json"): mark
+        for name, mark in (checkpoints | of_states).items()
+    }
 
 
 def trials(journal: Path) -> dict[int, str]:

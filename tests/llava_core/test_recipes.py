@@ -105,7 +105,7 @@ def test_a_pretraining_of_few_steps_makes_a_checkpoint_with_curves(drawn, tiny_s
         clip=dataclasses.replace(full.clip, n_steps=4, batch_size=8),
         llm=dataclasses.replace(full.llm, n_steps=4, batch_size=8),
     )
-    bundle = pretrain(drawn, ["Plain words.", ("Two and two?", "four")], config, seed=0)
+    bundle = pretrain(drawn, ["Plain words.", ("Two and two?", "four")], config, scratch=tmp_path, seed=0)
     path = save_checkpoint(bundle, tmp_path / "mini", stage="pretrained", seen_ids=())
     meta = json.loads((path / "training.json").read_text())
     assert meta["clip"]["n_steps"] == meta["llm"]["n_steps"] == 4

@@ -2,6 +2,7 @@ import errno
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -10,6 +11,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from typer.testing import CliRunner
 
+from llava_core.data.mini.parts import QUOTAS
 from studies.catalog import STUDIES, Study
 from studies.cli import app
 from studies.spec.base import setting_names
@@ -211,6 +213,22 @@ def test_a_folder_in_use_is_not_overwritten_by_data(tmp_path: Path) -> None:
     result = runner.invoke(app, ["data", "mini", "--out", str(tmp_path)])
     assert result.exit_code == 2
     assert "not empty" in result.stderr
+
+
+def test_data_that_stand_already_are_left_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part, quotas in QUOTAS.items():
+        monkeypatch.setitem(QUOTAS, part, tuple(replace(quota, n=1) for quota in quotas))
+    command = ["data", "mini", "--out", str(tmp_path / "mini")]
+    assert runner.invoke(app, command).exit_code == 0
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
+    (tmp_path / ".mini.lock").touch()  # as a run leaves that is killed at its very end
+    assert runner.invoke(app, command).exit_code == 0
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
+    other = runner.invoke(app, [*command, "--seed", "1"])
+    assert other.exit_code == 2
+    assert "not empty" in other.stderr
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from llava_core.data.mini.parts import PARTS, STUDY_PARTS, VERSION, MiniItem, generate
 from llava_core.data.mini.skills import SKILLS
 from llava_core.data.mini.texts import pretrain_texts, texts_fingerprint
-from llava_core.data.mini.write import mini_fingerprint, write_mini
+from llava_core.data.mini.write import holds_mini, mini_fingerprint, write_mini
 
 __all__ = [
     "PARTS",
@@ -12,6 +12,7 @@ __all__ = [
     "VERSION",
     "MiniItem",
     "generate",
+    "holds_mini",
     "mini_fingerprint",
     "pretrain_texts",
     "texts_fingerprint",

@@ -23,6 +23,7 @@ from llava_core.data.mini import (
     SKILLS,
     MiniItem,
     generate,
+    holds_mini,
     mini_fingerprint,
     pretrain_texts,
     texts_fingerprint,
@@ -262,6 +263,27 @@ def test_written_data_comes_back_through_the_reader_of_the_real_thing(
         assert (example.group, example.slice, example.caption) == (item.family, item.slice, item.caption)
         assert (example.image is not None) == (item.image is not None)
     assert list((tmp_path / "mini").glob("*.partial")) == []
+
+
+def test_what_was_written_is_recognised_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(QUOTAS, "val", tuple(replace(quota, n=16) for quota in QUOTAS["val"]))
+    folder = tmp_path / "mini"
+    assert not holds_mini(folder, parts=("val",))
+    write_mini(folder, parts=("val",))
+    assert holds_mini(folder, parts=("val",))
+    assert not holds_mini(folder, parts=("val",), seed=1)
+    picture, other = sorted(folder.rglob("image.png"))[:2]
+    tables = [folder / name for name in ("problems.json", "captions.json", "pid_splits.json")]
+    for file, changed in ((picture, other.read_bytes()), *((table, b"{}") for table in tables)):
+        whole = file.read_bytes()
+        file.write_bytes(changed)
+        assert not holds_mini(folder, parts=("val",))
+        file.unlink()
+        assert not holds_mini(folder, parts=("val",))
+        file.write_bytes(whole)
+    assert holds_mini(folder, parts=("val",))
 
 
 def test_the_generator_is_frozen(generated: dict[str, Part]) -> None:
