@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from llava_core.checkpoint import save_checkpoint
 from llava_core.cli import app, bench
+from llava_core.cli.terminal import bar
 
 
 def llava(*words: str) -> subprocess.CompletedProcess[str]:
@@ -64,6 +65,18 @@ def test_bad_input_is_one_line_and_exit_code_2(words: tuple[str, ...]) -> None:
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: ")
     assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_a_bar_without_progress_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with bar("align"):
+        pass
+    with pytest.raises(KeyError), bar("align"):
+        raise KeyError
+    assert capsys.readouterr().err == ""
+    with bar("align") as tick:
+        tick(1, 2)
+        tick(2, 2)
+    assert "2/2" in capsys.readouterr().err
 
 
 def test_answers_as_json_lines(bundle, drawn, tmp_path: Path) -> None:
