@@ -1,7 +1,7 @@
 """What all commands share: the application, their common options, progress and last words [edge]."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,11 +48,20 @@ Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; b
 
 @contextmanager
 def bar(title: str, *, hidden: bool = False) -> Iterator[Tick]:
-    """Show progress with the time left on standard error."""
+    """Show progress with the time left on standard error, once there is some: an error stays one line."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=hidden) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    progress = Progress(*columns, console=Console(stderr=True), disable=hidden)
+    task = progress.add_task(title, total=None)
+
+    def tick(done: int, total: int) -> None:
+        progress.start()
+        progress.update(task, completed=done, total=total)
+
+    try:
+        yield tick
+    finally:
+        if progress.live.is_started:
+            progress.stop()
 
 
 def claim(context: typer.Context, out: Path) -> None:
@@ -89,17 +98,10 @@ def resumable(*, hidden: bool = False) -> Iterator[None]:
 
 
 def read_data(data: Path, *, hidden: bool = False) -> "Dataset":
-    """Read a data set; progress is shown once there is some, so that an error stays one line."""
+    """Read a data set, with a bar."""
     from llava_core.data.load import load_dataset
 
-    with ExitStack() as stack:
-        ticks: list[Tick] = []
-
-        def tick(done: int, total: int) -> None:
-            if not ticks:
-                ticks.append(stack.enter_context(bar(f"read {data.name}", hidden=hidden)))
-            ticks[0](done, total)
-
+    with bar(f"read {data.name}", hidden=hidden) as tick:
         return load_dataset(data, progress=tick)
 
 

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from llava_core.checkpoint import save_checkpoint
 from llava_core.cli import app, bench
+from llava_core.cli.terminal import bar
 
 
 def llava(*words: str) -> subprocess.CompletedProcess[str]:
@@ -86,6 +87,18 @@ def test_what_is_read_is_not_written(
     ended = CliRunner().invoke(app, [*words, "--out", "mine"])
     assert str(ended.exception) == "mine, field out: got a file that is read; name another --out"
     assert (tmp_path / "mine").read_text() == '{"id": '
+
+
+def test_a_bar_without_progress_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with bar("align"):
+        pass
+    with pytest.raises(KeyError), bar("align"):
+        raise KeyError
+    assert capsys.readouterr().err == ""
+    with bar("align") as tick:
+        tick(1, 2)
+        tick(2, 2)
+    assert "2/2" in capsys.readouterr().err
 
 
 def test_answers_as_json_lines(bundle, drawn, tmp_path: Path) -> None:
