@@ -7,7 +7,8 @@ beside the run that takes up its place; so each looks whether its parent is stil
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from threading import Thread
 from time import sleep
@@ -26,9 +27,7 @@ def worker_pool(n_processes: int) -> ProcessPoolExecutor:
     read what it sends, where that is larger than a pipe holds (64 KB).
     """
     # Spawned, not forked: progress bars, pyarrow and torch have threads of their own.
-    return ProcessPoolExecutor(
-        n_processes, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
-    )
+    return _Pool(n_processes, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(),))
 
 
 def done_by_workers(
@@ -46,6 +45,19 @@ def done_by_workers(
     )
     results: Iterator[Result] = work(delayed(do)(job) for job in jobs)
     return results
+
+
+class _Pool(ProcessPoolExecutor):
+    """One that is broken in one way only."""
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        try:
+            return super().submit(call, *args, **named)
+        except OSError as error:
+            # A worker was killed while the next one is being started: what that one gets is closed already.
+            if error.errno is None:
+                raise BrokenProcessPool("a worker was killed") from error
+            raise
 
 
 def _begin(parent: int) -> None:

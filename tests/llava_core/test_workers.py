@@ -1,8 +1,10 @@
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import psutil
@@ -33,6 +35,16 @@ if __name__ == "__main__":
 def test_ctrl_c_is_left_to_the_process_that_the_user_started() -> None:
     with worker_pool(1) as pool:
         assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+
+
+def test_a_worker_killed_while_the_next_one_starts_breaks_the_pool_as_any_other() -> None:
+    with worker_pool(2) as pool:
+        pool.submit(time.sleep, 0.5)
+        [first] = multiprocessing.active_children()
+        pool._call_queue._reader.close()  # as the pool does that notices the death just then
+        with pytest.raises(BrokenProcessPool):
+            pool.submit(time.sleep, 0)
+        first.kill()
 
 
 @pytest.mark.parametrize("work", [POOL, JOBLIB], ids=["pool", "joblib"])
