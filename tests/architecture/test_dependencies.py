@@ -1,6 +1,7 @@
 """What is imported is declared, what is declared is needed, and what is pinned is what comes along."""
 
 import re
+import sys
 from functools import cache
 from itertools import chain
 
@@ -105,11 +106,13 @@ def test_newest_and_lowest_pins_leave_room_for_each_other() -> None:
 
 
 def pinned_here() -> list[str]:
-    """Files of pins that can be compared with what is installed: those of one making."""
-    for files in (["py311.txt", "py312.txt", "py313.txt"], ["lowest.txt"]):
-        if any(is_installed(file) for file in files):
-            return files
-    return []
+    """Files of pins that can be compared with what is installed: those of one making.
+
+    The lowest Python has what the others need too, and packages that they have within themselves.
+    """
+    mine = "py{}{}.txt".format(*sys.version_info[:2])
+    pinned = ["py311.txt", "py312.txt", "py313.txt"] if mine == "py311.txt" else [mine]
+    return next((files for files in (pinned, ["lowest.txt"]) if any(map(is_installed, files))), [])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """docs/licences.md lists what is pinned, as the packages say it, and tells every copyleft."""
 
 import re
+import sys
 
 import pytest
 
@@ -19,8 +20,8 @@ def test_the_packages_are_those_that_are_pinned() -> None:
 
 
 def test_the_table_is_what_the_command_writes() -> None:
-    if not any(map(is_installed, ("py311.txt", "py312.txt", "py313.txt"))):
-        pytest.skip("other versions than the pinned ones")
+    if sys.version_info[:2] != (3, 11) or not is_installed("py311.txt"):
+        pytest.skip("the table tells the pins of Python 3.11; wheels for others may word a licence otherwise")
     written = {row for row in licences.table().splitlines() if not row.startswith("| torch |")}
     assert written <= set(PAGE.splitlines())  # a build of torch for CUDA has more licences
 
