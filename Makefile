@@ -8,7 +8,7 @@
 #   OUT=runs/...         where `make study` writes
 #   STUDY_ARGS="..."     more options for `studies run` (see `.venv/bin/studies run --help`)
 
-PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.13; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12), (3, 13)))' 2>/dev/null \
 	&& echo $$python && break; done)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu

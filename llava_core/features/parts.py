@@ -104,9 +104,8 @@ class Parts:
         import fcntl
 
         while True:
-            with suppress(
-                FileExistsError
-            ):  # not by exist_ok, which fails where the folder is removed just then
+            # Not by exist_ok, which fails where the folder is removed just then.
+            with suppress(FileExistsError):
                 self._all.mkdir(parents=True)
             try:
                 lock = self._lock_file.open("w")

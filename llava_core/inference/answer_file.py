@@ -177,8 +177,8 @@ def _is_torn(line: bytes) -> bool:
         json.loads(line)
     except (json.JSONDecodeError, UnicodeDecodeError):
         return True
-    except (ValueError, RecursionError):  # absurd numbers or nesting: foreign, however it ends
-        return False
+    except (ValueError, RecursionError):
+        pass  # absurd numbers or nesting: foreign, however it ends
     return False
 
 
